@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# VMAs: finding, placing, merging, splitting, unmapping. Kernel: mm/mmap.c.
+from libc.stdint cimport uint64_t, uint32_t, int64_t
+from rmapemu.mm.types cimport machine, mm_struct, vm_area_struct, address_space, anon_vma
+
+cdef vm_area_struct* find_vma(mm_struct* mm, uint64_t va) noexcept nogil              # first with va < vm_end, or NULL
+cdef vm_area_struct* find_vma_prev(mm_struct* mm, uint64_t va, vm_area_struct** prev) noexcept nogil
+cdef int64_t do_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes, uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil  # address, or -errno. prot: PROT_*, flags: MAP_*
+cdef int do_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes) noexcept nogil
+cdef int64_t do_brk(machine* m, mm_struct* mm, uint64_t addr, uint64_t len_bytes) noexcept nogil
+cdef int64_t sys_brk(machine* m, mm_struct* mm, uint64_t brk) noexcept nogil
+cdef vm_area_struct* vma_merge(machine* m, mm_struct* mm, vm_area_struct* prev, uint64_t addr, uint64_t end, uint64_t vm_flags, anon_vma* av, address_space* file, uint64_t pgoff) noexcept nogil
+cdef int vma_adjust(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t pgoff, vm_area_struct* insert) noexcept nogil
+cdef int split_vma(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t addr, int new_below) noexcept nogil
+cdef anon_vma* find_mergeable_anon_vma(machine* m, vm_area_struct* vma) noexcept nogil
+cdef int expand_stack(machine* m, vm_area_struct* vma, uint64_t va) noexcept nogil
+cdef void exit_mmap(machine* m, mm_struct* mm) noexcept nogil
+cdef int insert_vm_struct(machine* m, mm_struct* mm, vm_area_struct* vma) noexcept nogil
+cdef uint64_t vm_get_page_prot(machine* m, uint64_t vm_flags) noexcept nogil
+cdef bint vma_wants_writenotify(machine* m, vm_area_struct* vma) noexcept nogil
+# linking a VMA into its mm and file; used by fork and the workbench too
+cdef int vma_link(machine* m, mm_struct* mm, vm_area_struct* vma) noexcept nogil      # 0, -ENOMEM
+cdef void vma_unlink_file(machine* m, vm_area_struct* vma) noexcept nogil             # unlink_file_vma

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the reverse map's modules share: flags, return values, vma_address, page_mapped. The rest of mm/rmap.c (v3.2) stands in
+# anon_vma, rmap_add, rmap_referenced, rmap_unmap, rmap_nonlinear, rmap_mkclean and rmap_walk beside this file.
+from libc.stdint cimport uint64_t, uint32_t, int64_t
+from rmapemu.mm.types cimport *
+
+cdef enum:
+    TTU_UNMAP = 0
+    TTU_MIGRATION = 1
+    TTU_MUNLOCK = 2
+    TTU_ACTION_MASK = 0xff
+    TTU_IGNORE_MLOCK = 1 << 8
+    TTU_IGNORE_ACCESS = 1 << 9
+    TTU_IGNORE_HWPOISON = 1 << 10
+    SWAP_SUCCESS = 0
+    SWAP_AGAIN = 1
+    SWAP_FAIL = 2
+    SWAP_MLOCK = 3
+
+cdef enum:
+    VMA_EFAULT = -14            # what vma_address returns, as an unsigned address, where the page is not in the VMA
+
+cdef inline bint page_mapped(machine* m, uint32_t pfn) noexcept nogil:
+    return m.pages[pfn].mapcount > 0
+
+cdef inline uint64_t vma_address(machine* m, uint32_t pfn, const vm_area_struct* vma) noexcept nogil:
+    """The address where the page is expected in the VMA, or <uint64_t>-EFAULT."""
+    cdef uint64_t pgoff = m.pages[pfn].index
+    cdef uint64_t va
+    if vma.vm_flags & VM_HUGETLB:
+        pgoff <<= m.private[pfn]            # huge_page_order: the index of a hugetlb page counts huge pages
+    va = vma.vm_start + ((pgoff - vma.vm_pgoff) << m.page_shift)
+    if va < vma.vm_start or va >= vma.vm_end:
+        return <uint64_t>VMA_EFAULT
+    return va
+
+cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil       # or <uint64_t>-EFAULT
+# __page_check_address: the locked entry (page table lock held), or NULL
+cdef uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil
+cdef int page_mapped_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil
+cdef bint is_vma_temporary_stack(const vm_area_struct* vma) noexcept nogil

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The LRU lists. Kernel: mm/swap.c, include/linux/mm_inline.h. Pagevecs are not modelled: a page goes to its list at once.
+from libc.stdint cimport uint64_t, uint32_t
+from rmapemu.mm.types cimport *
+
+cdef inline bint page_is_file_cache(const page* p) noexcept nogil:
+    return not p.flags & PG_swapbacked
+
+cdef inline int page_lru(const page* p) noexcept nogil:
+    """The list that the page is, or should be, on."""
+    cdef int lru
+    if p.flags & PG_unevictable:
+        return LRU_UNEVICTABLE
+    lru = LRU_INACTIVE_FILE if page_is_file_cache(p) else LRU_INACTIVE_ANON
+    return lru + LRU_ACTIVE if p.flags & PG_active else lru
+
+cdef inline void add_page_to_lru_list(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
+    """To the head. The caller sets PG_lru."""
+    cdef page* p = &m.pages[pfn]
+    cdef uint32_t h = z.lru[lru]
+    p.prev = h
+    p.next = m.pages[h].next
+    m.pages[p.next].prev = pfn
+    m.pages[h].next = pfn
+    z.vm_stat[NR_LRU_BASE + lru] += 1
+
+cdef inline void add_page_to_lru_tail(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    cdef uint32_t h = z.lru[lru]
+    p.next = h
+    p.prev = m.pages[h].prev
+    m.pages[p.prev].next = pfn
+    m.pages[h].prev = pfn
+    z.vm_stat[NR_LRU_BASE + lru] += 1
+
+cdef inline void del_page_from_lru_list(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    m.pages[p.prev].next = p.next
+    m.pages[p.next].prev = p.prev
+    p.next = 0
+    p.prev = 0
+    z.vm_stat[NR_LRU_BASE + lru] -= 1
+
+cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil        # clears PG_active/unevictable, sets by lru, PG_lru; policy.added
+cdef void add_page_to_unevictable_list(machine* m, uint32_t pfn) noexcept nogil
+cdef void activate_page(machine* m, uint32_t pfn) noexcept nogil
+cdef void deactivate_page(machine* m, uint32_t pfn) noexcept nogil                   # lru_deactivate_fn
+cdef void mark_page_accessed(machine* m, uint32_t pfn) noexcept nogil
+cdef void rotate_reclaimable_page(machine* m, uint32_t pfn) noexcept nogil
+cdef void lru_del_freed(machine* m, uint32_t pfn) noexcept nogil                     # __page_cache_release: off the list as the page is freed; policy.removed

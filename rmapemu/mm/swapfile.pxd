@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Swap areas, slots and their counts. Kernel: mm/swapfile.c.
+from libc.stdint cimport uint64_t, uint32_t, uint8_t
+from rmapemu.mm.types cimport machine
+
+cdef int swapon(machine* m, uint64_t size_bytes, int prio) noexcept nogil            # type, or -errno
+cdef uint64_t get_swap_page(machine* m) noexcept nogil                               # entry with SWAP_HAS_CACHE, or 0: full (slot 0 is never given)
+cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil                   # 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
+cdef int swapcache_prepare(machine* m, uint64_t entry) noexcept nogil                # 0, -EEXIST, -ENOENT
+cdef void swap_free(machine* m, uint64_t entry) noexcept nogil                       # one user less
+cdef void swapcache_free(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil    # the cache lets go of the slot
+cdef void swap_shmem_alloc(machine* m, uint64_t entry) noexcept nogil                # count becomes SWAP_MAP_SHMEM
+cdef int free_swap_and_cache(machine* m, uint64_t entry) noexcept nogil              # an entry is dropped by zap: 1 if it was valid
+cdef uint32_t swap_count(machine* m, uint64_t entry) noexcept nogil                  # users, continuation included, SWAP_HAS_CACHE not
+cdef uint32_t page_swapcount(machine* m, uint32_t pfn) noexcept nogil
+cdef bint reuse_swap_page(machine* m, uint32_t pfn) noexcept nogil
+cdef int try_to_free_swap(machine* m, uint32_t pfn) noexcept nogil
+cdef bint vm_swap_full(machine* m) noexcept nogil
