@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Replay of traces, reclaim policies, sweeps."""
