@@ -26,6 +26,12 @@ cdef enum:
     TLB_EXEC = 0x80000000       # in addr_space.tlb_pfn: this translation may be executed
     RUN_MAX = 2048              # most entries that one run operation hands back (the largest leaf table)
 
+cdef enum:                      # how far check_address came
+    SEEN_NO_TABLE = 0           # no leaf table there, or a huge leaf
+    SEEN_NOT_PRESENT = 1
+    SEEN_OTHER = 2              # present, but another frame
+    SEEN_MATCH = 3
+
 cdef struct tlb_entry:          # hit when tag[kind & 1] == va >> page_shift
     uint64_t tag[2]             # virtual page number served for loads, for stores; all ones: none
 
@@ -87,8 +93,10 @@ cdef struct hw_ops:
     uint64_t* (*make_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # pte_alloc_map: NULL is -ENOMEM
     uint64_t* (*make_pmd)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil
     # __page_check_address without its lock: the entry that is present and maps pfn, else NULL. c may be NULL.
-    uint64_t* (*check_address)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
-    # check_address + ptep_clear_flush_young in one: -1 not mapped here, else the old young bit. c may be NULL.
+    # *seen says how far it came (SEEN_*): whether the kernel would have taken the page table lock depends on it.
+    uint64_t* (*check_address)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, int* seen) noexcept nogil
+    # check_address + ptep_clear_flush_young in one: the old young bit (0, 1), else -1 not present (no lock would be taken),
+    # -2 present but another frame. c may be NULL.
     int (*referenced)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
     void (*set_pte)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil          # set_pte_at; no flush
     uint64_t (*clear_flush)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil              # ptep_clear_flush: old entry
