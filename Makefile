@@ -1,6 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# make build: compile in place what has changed, with the active Python (or PYTHON=...)
-PYTHON ?= python3
-.PHONY: build
+# Every target first sets up what it needs in .venv. Another interpreter: make PYTHON=python3.13 TARGET
+SHELL := /bin/sh
+BIN := .venv/bin
+ARGS ?=
+unexport PYTHONPATH PYTHONHOME
+export PIP_USER := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# .ci/setup looks at the machine, makes the venv and installs the named extras; it is quick when that has been done
+setup = @PYTHON='$(PYTHON)' .ci/setup
+compile = @$(BIN)/python .ci/build.py
+
+.PHONY: help build demo test bench lint clean distclean
+
+help:
+	@echo "make demo       replay a recorded program on x86_64 and on s390, side by side"
+	@echo "make test       run the tests           (ARGS='-k name' goes to pytest)"
+	@echo "make bench      run the benchmarks      (ARGS='-k name' goes to pytest)"
+	@echo "make lint       ruff, cython-lint, mypy, stubtest"
+	@echo "make build      compile in place what has changed"
+	@echo "make clean      remove what was compiled; make distclean: .venv too"
+
 build:
-	@$(PYTHON) -c "from setuptools import setup; setup()" -q build_ext --inplace
+	$(setup)
+	$(compile)
+
+demo: build
+	@$(BIN)/rmapemu replay demo -m 10% --arch x86_64 --arch s390 $(ARGS)
+
+test:
+	$(setup) test
+	$(compile)
+	@$(BIN)/pytest $(ARGS)
+
+bench:
+	$(setup) test bench
+	$(compile)
+	@$(BIN)/pytest benchmarks $(ARGS)
+
+lint:
+	$(setup) test lint
+	$(compile)
+	@$(BIN)/python .ci/lint.py
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+	find rmapemu arch -name '*.so' -exec rm -f {} +
+	find rmapemu arch tests benchmarks -name __pycache__ -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv .hypothesis ./*.egg-info
