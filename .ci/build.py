@@ -7,7 +7,6 @@ so either way of building continues where the other stopped.
 """
 
 import os
-import sys
 import tomllib
 import warnings
 from configparser import ConfigParser
@@ -39,5 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.getcwd())
     main()

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Install into the running interpreter what pyproject.toml lists: ``install.py package`` or ``install.py EXTRA``.
 
-``package`` is the build tools, the dependencies and the package itself, editable and built without isolation, so
-that later builds reuse its work. Extras named in WHERE_BUILT are taken only where a wheel exists.
+``package`` is the build tools, the dependencies and the package itself, editable. It is compiled by build.py, whose
+results the editable install is made to find. Extras named in WHERE_BUILT are taken only where a wheel exists.
 """
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -32,7 +34,24 @@ def name_of(requirement: str) -> str:
 
 def install_package() -> bool:
     needed = PROJECT["build-system"]["requires"] + PROJECT["project"]["dependencies"]
-    return pip(*needed) and pip("--no-build-isolation", "--no-deps", "--editable", ".")
+    return pip(*needed) and compiled() and editable()
+
+
+def compiled() -> bool:
+    return subprocess.run([sys.executable, ".ci/build.py"], stdin=subprocess.DEVNULL).returncode == 0
+
+
+def editable() -> bool:
+    """Install with links to this tree. By itself, it would compile everything again, in a folder of its own."""
+    from setuptools import Distribution
+
+    build = Distribution().get_command_obj("build")
+    build.ensure_finalized()
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as options:
+        options.write(f"[build_ext]\nbuild_lib = {build.build_platlib}\n")
+        options.flush()
+        os.environ["DIST_EXTRA_CONFIG"] = options.name
+        return pip("--no-build-isolation", "--no-deps", "--editable", ".")
 
 
 def install_extra(extra: str) -> bool:
