@@ -67,7 +67,7 @@ cdef int kmem_init(machine* m) noexcept nogil:
         return -ENOMEM
     if cache_init(m, KMEM_MAPPING, sizeof(address_space), 0, OBJECTS_BYTES) or cache_init(m, KMEM_RADIX_NODE, sizeof(radix_node), 0, HEAP_BYTES):
         return -ENOMEM
-    if cache_init(m, KMEM_STABLE_NODE, 64, 0, OBJECTS_BYTES) or cache_init(m, KMEM_RMAP_ITEM, 64, 0, OBJECTS_BYTES):
+    if cache_init(m, KMEM_STABLE_NODE, sizeof(stable_node), 0, OBJECTS_BYTES) or cache_init(m, KMEM_RMAP_ITEM, sizeof(rmap_item), 0, OBJECTS_BYTES):
         return -ENOMEM
     return cache_init(m, KMEM_HEAP, 1 << HEAP_MIN_LG2, 0, HEAP_BYTES)
 

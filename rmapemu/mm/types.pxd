@@ -176,6 +176,20 @@ cdef struct anon_vma_chain:
     anon_vma_chain* same_vma_next   # same_vma list, newest first
     anon_vma_chain* same_vma_prev
 
+# ---------------------------------------------------------------- KSM
+cdef struct rmap_item:          # one place where a KSM page was merged
+    anon_vma* anon_vma
+    mm_struct* mm
+    uint64_t address            # of the page there
+    rmap_item* next             # hlist of the stable node, newest first
+    uint32_t serial
+    uint32_t pad
+
+cdef struct stable_node:        # page.mapping of a KSM page is its index << 2 | 3
+    rmap_item* hlist
+    uint32_t kpfn
+    uint32_t serial
+
 # ---------------------------------------------------------------- address_space (with what is needed of its inode)
 cdef enum:  # file_kind 
     FILE_REGULAR = 0            # disk-backed: dirty pages are written back, clean ones dropped

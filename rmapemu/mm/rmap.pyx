@@ -1,0 +1,69 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# Where a page is mapped: the expected address, and whether an entry is really there.
+# Kernel: mm/rmap.c (v3.2), vma_address to page_mapped_in_vma, is_vma_temporary_stack.
+from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.hw.ops cimport SEEN_NO_TABLE, SEEN_NOT_PRESENT, SEEN_MATCH
+from rmapemu.hw.pte cimport pte_pfn, pte_present
+from rmapemu.mm.lock cimport pte_lock, pte_unlock
+from rmapemu.mm.types cimport *
+
+
+cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    cdef anon_vma* av
+    if PageAnon(p):
+        av = page_anon_vma(m, p)
+        # only the roots are compared: any anon_vma of the tree will do
+        if vma.anon_vma == NULL or av == NULL or vma.anon_vma.root != av.root:
+            return <uint64_t>VMA_EFAULT
+    elif p.mapping == 0 or vma.vm_flags & VM_NONLINEAR or vma.vm_file == NULL or vma.vm_file != page_file_mapping(m, p):
+        return <uint64_t>VMA_EFAULT
+    return vma_address(m, pfn, vma)
+
+
+cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil:
+    """hugetlb: the level-1 entry, read as a pte."""
+    cdef uint64_t* pte = m.hw.ops.find_pmd(&m.hw, &mm.hw, va)
+    if pte == NULL:
+        return NULL
+    pte_lock(m, mm)
+    m.hw.cost.ptes_examined += 1
+    if pte_present(m.hw.fmt, pte[0]) and pte_pfn(m.hw.fmt, pte[0]) == pfn:
+        m.hw.cost.ptes_matched += 1
+        return pte
+    pte_unlock(m, mm)
+    return NULL
+
+
+cdef uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil:
+    cdef uint64_t* pte
+    cdef int seen
+    if m.pages[pfn].flags & PG_huge:
+        return huge_check_address(m, pfn, mm, va)
+    pte = m.hw.ops.check_address(&m.hw, &mm.hw, va, pfn, c, &seen)
+    # without sync an entry that is not present is passed over before the lock is taken
+    if seen == SEEN_NO_TABLE or (seen == SEEN_NOT_PRESENT and not sync):
+        return NULL
+    pte_lock(m, mm)
+    if seen != SEEN_MATCH:
+        pte_unlock(m, mm)
+        return NULL
+    return pte
+
+
+cdef int page_mapped_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil:
+    cdef uint64_t va = vma_address(m, pfn, vma)
+    if va == <uint64_t>VMA_EFAULT:
+        return 0
+    if page_check_address(m, pfn, vma.vm_mm, va, &vma.leaf, True) == NULL:
+        return 0
+    pte_unlock(m, vma.vm_mm)
+    return 1
+
+
+cdef bint is_vma_temporary_stack(const vm_area_struct* vma) noexcept nogil:
+    """VM_GROWSUP is 0 on the archs here: only stacks that grow down are looked at."""
+    if not vma.vm_flags & VM_GROWSDOWN:
+        return False
+    return (vma.vm_flags & VM_STACK_INCOMPLETE_SETUP) == VM_STACK_INCOMPLETE_SETUP

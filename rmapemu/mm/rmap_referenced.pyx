@@ -1,0 +1,188 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# Was the page used since last asked? Every mapping is asked, and its accessed bit cleared.
+# Kernel: mm/rmap.c (v3.2), page_referenced_one to page_referenced; page_check_address_pmd of mm/huge_memory.c.
+# Without foreign locks the entry is looked up and cleared in one operation of the arch; counts are the same.
+from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.hw.ops cimport rm_prefetch
+from rmapemu.hw.pte cimport pte_mkold, pte_none, pte_pfn, pte_young
+from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
+from rmapemu.mm.ksm cimport page_referenced_ksm
+from rmapemu.mm.lock cimport *
+from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
+from rmapemu.mm.rmap cimport page_check_address, page_mapped, vma_address, VMA_EFAULT
+from rmapemu.mm.types cimport *
+
+
+# ---------------------------------------------------------------- huge entries
+cdef inline bint PageTransHuge(machine* m, uint32_t pfn) noexcept nogil:
+    return (m.pages[pfn].flags & PG_head) != 0 and m.config.transparent_hugepage
+
+
+cdef uint64_t* page_check_address_pmd(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil:
+    """The level-1 entry that maps the huge page at va, splitting or not; NULL: it is not mapped so."""
+    cdef uint64_t* pmd
+    if va & ((<uint64_t>1 << m.hw.fmt.level[1].shift) - 1):
+        return NULL
+    pmd = m.hw.ops.find_pmd(&m.hw, &mm.hw, va)
+    if pmd == NULL:
+        return NULL
+    m.hw.cost.ptes_examined += 1
+    if not m.hw.ops.pmd_huge(&m.hw, pmd[0]) or pte_pfn(m.hw.fmt, pmd[0] & m.hw.fmt.level[1].huge_pa_mask) != pfn:
+        return NULL
+    m.hw.cost.ptes_matched += 1
+    return pmd
+
+
+cdef int huge_clear_flush_young(machine* m, mm_struct* mm, uint64_t va, uint64_t* pmd) noexcept nogil:
+    """pmdp_clear_flush_young."""
+    if not pte_young(m.hw.fmt, pmd[0]):
+        return 0
+    pmd[0] = pte_mkold(m.hw.fmt, pmd[0])
+    m.hw.cost.young_cleared += 1
+    m.hw.ops.flush_tlb_range(&m.hw, &mm.hw, va, va + (<uint64_t>1 << m.hw.fmt.level[1].shift))
+    return 1
+
+
+cdef int huge_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
+    """-1 not mapped here, -2 mapped in a locked VMA, else the old young bit."""
+    cdef uint64_t* pmd
+    cdef int ret = -1
+    pte_lock(m, vma.vm_mm)
+    pmd = page_check_address_pmd(m, pfn, vma.vm_mm, va)
+    if pmd != NULL:
+        ret = -2 if vma.vm_flags & VM_LOCKED else huge_clear_flush_young(m, vma.vm_mm, va, pmd)
+    pte_unlock(m, vma.vm_mm)
+    return ret
+
+
+# ---------------------------------------------------------------- entries
+cdef int locked_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
+    """The same for a pte, step by step: where the VMA is locked or a lock may be someone else's."""
+    cdef mm_struct* mm = vma.vm_mm
+    cdef uint64_t* pte = page_check_address(m, pfn, mm, va, &vma.leaf, False)
+    cdef int ret
+    if pte == NULL:
+        return -1
+    ret = -2 if vma.vm_flags & VM_LOCKED else m.hw.ops.clear_flush_young(&m.hw, &mm.hw, va, pte)
+    pte_unlock(m, mm)
+    return ret
+
+
+cdef inline int young_of(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
+    cdef int young
+    if vma.vm_flags & VM_LOCKED or m.nr_held_other or m.held_mask >> LOCK_PTL or m.pages[pfn].flags & PG_huge:
+        return locked_referenced_one(m, pfn, vma, va)
+    young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
+    # the page table lock is taken once an entry is present, its own page's or not
+    m.hw.cost.locks[LOCK_PTL] += young != -1
+    return young if young >= 0 else -1
+
+
+cdef inline int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount, uint64_t* vm_flags) noexcept nogil:
+    cdef mm_struct* mm = vma.vm_mm
+    cdef bint huge = PageTransHuge(m, pfn)
+    cdef int referenced = huge_referenced_one(m, pfn, vma, va) if huge else young_of(m, pfn, vma, va)
+    if referenced == -1:
+        return 0
+    if referenced == -2:
+        # a locked mapping decides: stop the walk
+        mapcount[0] = 0
+        vm_flags[0] |= VM_LOCKED
+        return 0
+    # a page read once by a sequential reader is not in use for that
+    if not huge and (vma.vm_flags & (VM_SEQ_READ | VM_RAND_READ)) == VM_SEQ_READ:
+        referenced = 0
+    if mm == m.swap_token_mm and mm != m.current and rwsem_is_locked(mm):
+        referenced += 1
+    mapcount[0] -= 1
+    if referenced:
+        vm_flags[0] |= vma.vm_flags
+    return referenced
+
+
+cdef int page_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount, uint64_t* vm_flags) noexcept nogil:
+    return referenced_one(m, pfn, vma, va, mapcount, vm_flags)
+
+
+# ---------------------------------------------------------------- walks
+cdef int page_referenced_anon(machine* m, uint32_t pfn, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    cdef anon_vma* av = page_lock_anon_vma(m, pfn)
+    cdef anon_vma_chain* avc
+    cdef uint32_t mapcount
+    cdef uint64_t va
+    cdef int referenced = 0
+    if av == NULL:
+        return 0
+    mapcount = m.pages[pfn].mapcount
+    avc = av.head
+    while avc != NULL:
+        m.hw.cost.vmas_visited += 1
+        va = vma_address(m, pfn, avc.vma)
+        if va != <uint64_t>VMA_EFAULT and (memcg == 0 or avc.vma.vm_mm.memcg == memcg):
+            referenced += referenced_one(m, pfn, avc.vma, va, &mapcount, vm_flags)
+            if mapcount == 0:
+                break
+        avc = avc.next
+    page_unlock_anon_vma(m, av)
+    return referenced
+
+
+cdef int page_referenced_file(machine* m, uint32_t pfn, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    cdef address_space* mapping = page_file_mapping(m, &m.pages[pfn])
+    cdef uint64_t pgoff = m.pages[pfn].index
+    cdef vm_area_struct* vma
+    cdef uint32_t mapcount
+    cdef uint64_t va
+    cdef int referenced = 0
+    BUG_ON(m, PageAnon(&m.pages[pfn]), b"PageAnon(page)", b"page_referenced_file")
+    BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"page_referenced_file")
+    i_mmap_lock(m, mapping)
+    mapcount = m.pages[pfn].mapcount
+    vma = vma_prio_tree_first(mapping, pgoff, pgoff)
+    while vma != NULL:
+        m.hw.cost.vmas_visited += 1
+        va = vma_address(m, pfn, vma)
+        if va != <uint64_t>VMA_EFAULT and (memcg == 0 or vma.vm_mm.memcg == memcg):
+            referenced += referenced_one(m, pfn, vma, va, &mapcount, vm_flags)
+            if mapcount == 0:
+                break
+        vma = vma_prio_tree_next(mapping, vma, pgoff, pgoff)
+    i_mmap_unlock(m, mapping)
+    return referenced
+
+
+cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    cdef bint anon = PageAnon(p) and not PageKsm(p)
+    cdef bint we_locked = False
+    cdef int referenced = 0
+    vm_flags[0] = 0
+    # page_rmapping: a page in the swap cache without a mapping of its own has none
+    if p.mapcount <= 0 or p.mapping == 0:
+        return 0
+    if not is_locked and not anon:
+        we_locked = trylock_page(m, pfn)
+        if not we_locked:
+            return 1
+    m.hw.cost.rmap_walks += 1
+    if anon:
+        referenced = page_referenced_anon(m, pfn, memcg, vm_flags)
+    elif PageKsm(p):
+        referenced = page_referenced_ksm(m, pfn, memcg, vm_flags)
+    else:
+        referenced = page_referenced_file(m, pfn, memcg, vm_flags)
+    if we_locked:
+        unlock_page(m, pfn)
+    if m.hw.skey != NULL and m.hw.ops.page_test_and_clear_young(&m.hw, pfn):
+        referenced += 1
+    return referenced
+
+
+cdef void rmap_prefetch(machine* m, uint32_t pfn) noexcept nogil:
+    """Only a hint; the first VMA of the anon_vma is the likely one."""
+    cdef anon_vma* av = page_anon_vma(m, &m.pages[pfn])
+    cdef vm_area_struct* vma
+    if av != NULL and av.head != NULL:
+        vma = av.head.vma
+        m.hw.ops.prefetch_pte(&m.hw, &vma.vm_mm.hw, vma.vm_start + ((m.pages[pfn].index - vma.vm_pgoff) << m.page_shift))
