@@ -42,6 +42,7 @@ cdef struct pt_format "pt_format":
     uint8_t tlb_sets_lg2        # TLB geometry: sets
     uint8_t tlb_ways            # and ways (1: direct-mapped)
     uint8_t has_nx              # entries can forbid execution
+    uint8_t range_flush_is_mm   # flush_tlb_range drops the whole address space (as v3.2's of x86 and s390 do)
     pt_level level[5]
     # --- leaf entries (level 0)
     uint64_t none_mask          # pte_none: (e & none_mask) == none_value

@@ -101,7 +101,7 @@ cdef struct hw_ops:
     void (*set_pte)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil          # set_pte_at; no flush
     uint64_t (*clear_flush)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil              # ptep_clear_flush: old entry
     int (*clear_flush_young)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil             # old young bit; flush only if it was set
-    void (*update_mmu)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil         # ptep_set_access_flags done: loads the TLB after a fault
+    void (*update_mmu)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil         # update_mmu_cache: nothing where the hardware loads its own TLB
     void (*prefetch_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil
     # --- runs inside one leaf table: [va, end) must not cross it. Old entries that were not none come back in old[] with their
     #     position at[] (pages after va); the return value is how many. -ENOMEM where a table could not be made (copy_run).
@@ -120,6 +120,7 @@ cdef struct hw_ops:
     void (*page_set_uptodate)(hw_t* h, uint32_t pfn) noexcept nogil             # SetPageUptodate's key reset
     void (*kernel_access)(hw_t* h, uint32_t pfn, int kind) noexcept nogil       # the kernel read or wrote the frame's bytes
     # --- huge entries at level 1
+    void (*set_pmd)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pmd, uint64_t e) noexcept nogil          # any change of a level-1 entry by mm/: the caches of the leaf table below are dropped; no flush
     uint64_t (*make_huge)(hw_t* h, uint64_t pte) noexcept nogil                 # a leaf entry's bits as a huge one (pmd_mkhuge)
     bint (*pmd_huge)(hw_t* h, uint64_t e) noexcept nogil
 

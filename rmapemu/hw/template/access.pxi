@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Models: the CPU's side: load, store and fetch through the TLB; a miss walks and leaves accessed and dirty as the manual says.
+# Kernel functions: none; `fault` is do_page_fault. Hits count nothing: they are accesses less tlb_misses.
+# Differs: permissions of the leaf only; a stale TLB entry that forbids is walked again instead of faulting spuriously.
+cdef enum:
+    TRACE_BUFFER = 256          # frames told at once to touched()
+    AHEAD_ENTRY = 24            # accesses ahead: fetch the leaf entry
+    AHEAD_FRAME = 8             # accesses ahead: fetch what it points at (storage key or swap count)
+
+cdef struct tracer:
+    touched_t touched
+    void* ctx
+    int64_t n
+    uint32_t pfn[256]
+
+cdef inline void trace_flush(tracer* t) noexcept nogil:
+    if t.n > 0:
+        t.touched(t.ctx, t.pfn, t.n)
+        t.n = 0
+
+cdef inline void key_touch(const pt_format* f, uint8_t* key, int kind) noexcept nogil:
+    cdef uint8_t bits = f.key_referenced | f.key_changed if kind & ACCESS_WRITE else f.key_referenced
+    if rm_unlikely((key[0] & bits) != bits):
+        key[0] |= bits
+
+# May the hardware do this through an entry that it translates? Huge leaves have the same bits.
+cdef inline bint permitted(const pt_format* f, uint64_t e, int kind) noexcept nogil:
+    if f.user.mask[0] != 0 and not pt_matches(&f.user, e):
+        return False
+    if kind & ACCESS_WRITE:
+        return pte_write(f, e)
+    return not (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e))
+
+# Loads the translation of the entry into the TLB, or -1 if it does not allow the access. Sets young, dirty, R and C.
+cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t* p, int level) noexcept nogil:
+    cdef uint64_t e = p[0]
+    cdef uint64_t want = f.young | f.dirty if kind & ACCESS_WRITE else f.young
+    cdef uint32_t pfn
+    cdef bint store
+    if rm_likely(level == 0):
+        if not pt_matches(&f.valid, e):
+            return -1
+        pfn = pte_pfn(f, e)
+    elif is_huge(f, e, level):
+        pfn = <uint32_t>((e & f.level[level].huge_pa_mask | va & ((<uint64_t>1 << f.level[level].shift) - 1)) >> f.page_shift)
+    else:
+        return -1
+    if not permitted(f, e, kind):
+        return -1
+    if want and (e & want) != want:
+        e |= want
+        p[0] = e
+    store = pte_write(f, e) and (e & f.dirty) == f.dirty
+    if f.key_referenced and h.skey != NULL:
+        key_touch(f, h.skey + pfn, kind)
+        store = store and (h.key_exact or kind & ACCESS_WRITE)
+    if f.has_nx and not pt_matches(&f.noexec, e):
+        pfn |= TLB_EXEC
+    return tlb_put(f, s, va >> f.page_shift, store, pfn)
+
+# An access that the TLB does not serve: walk, fault, walk again. -1: fault's refusal is in err[0].
+cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, fault_t fault, void* ctx, int* err, tracer* t) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int level, i
+    cdef uint64_t* p
+    while True:
+        p = hw_walk(f, h, s, va, &level)
+        h.cost.table_levels += levels_read(f, s, level)
+        i = -1 if p == NULL else tlb_fill(f, h, s, va, kind, p, level)
+        if i >= 0:
+            return i
+        if t != NULL:
+            trace_flush(t)
+        err[0] = fault(ctx, s, va, kind, p if level == 0 else NULL)
+        if err[0] != 0:
+            return -1
+
+cdef inline int64_t finish(hw_t* h, int64_t i, int64_t n, int64_t misses) noexcept nogil:
+    h.cost.accesses += i + (i < n)
+    h.cost.tlb_misses += misses
+    return i
+
+cdef inline uint8_t* exact_keys(const pt_format* f, hw_t* h) noexcept nogil:
+    return h.skey if f.key_referenced and h.key_exact else NULL
+
+# What the TLB holds is kept in locals: the stores to keys below would make the compiler load it again and again.
+cdef int64_t access(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n,
+                    fault_t fault, void* ctx, int* err) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int64_t i = 0, misses = 0
+    cdef int t, k = kind0
+    err[0] = 0
+    if rm_unlikely(s.tlb == NULL):
+        err[0] = alloc_caches(f, h, s)
+        if err[0] != 0:
+            return 0
+    cdef const tlb_entry* tlb = s.tlb
+    cdef const uint32_t* pfn = s.tlb_pfn
+    cdef uint8_t* skey = exact_keys(f, h)
+    while i < n:
+        if kind != NULL:
+            k = kind[i]
+        t = tlb_find(f, tlb, pfn, va[i] >> f.page_shift, k)
+        if rm_unlikely(t < 0):
+            misses += 1
+            t = miss(h, s, va[i], k, fault, ctx, err, NULL)
+            if t < 0:
+                break
+        if f.key_referenced and skey != NULL:
+            key_touch(f, skey + (pfn[t] & ~<uint32_t>TLB_EXEC), k)
+        i += 1
+    return finish(h, i, n, misses)
+
+cdef inline void fetch_entry(const pt_format* f, hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
+    cdef int level
+    cdef uint64_t* p = leaf_of(f, h, s, va, &level)
+    if p != NULL:
+        rm_prefetch(p)
+
+cdef inline void fetch_frame(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, const uint8_t* slots) noexcept nogil:
+    cdef uint64_t key = va >> f.level[1].shift
+    cdef uint64_t e
+    if s.pde[key & (PDE_SLOTS - 1)].key == key:
+        e = s.pde[key & (PDE_SLOTS - 1)].leaf[index_of(f, va, 0)]
+        # one fetch without a mispredicted branch: the key of a present page, or the count of the swap slot
+        if f.key_referenced and pt_matches(&f.valid, e):
+            rm_prefetch(h.skey + pte_pfn(f, e))
+        else:
+            rm_prefetch(slots + <uint32_t>pt_get(&f.swap_offset, e))
+
+cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n,
+                          fault_t fault, void* ctx, int* err, const uint8_t* slots) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int64_t i = 0, misses = 0
+    cdef int t, k = kind0
+    err[0] = 0
+    if rm_unlikely(s.tlb == NULL):
+        err[0] = alloc_caches(f, h, s)
+        if err[0] != 0:
+            return 0
+    cdef const tlb_entry* tlb = s.tlb
+    cdef const uint32_t* pfn = s.tlb_pfn
+    cdef uint8_t* skey = exact_keys(f, h)
+    while i < n:
+        if i + AHEAD_ENTRY < n:
+            fetch_entry(f, h, s, va[i + AHEAD_ENTRY])
+            fetch_frame(f, h, s, va[i + AHEAD_FRAME], slots)
+        if kind != NULL:
+            k = kind[i]
+        t = tlb_find(f, tlb, pfn, va[i] >> f.page_shift, k)
+        if t < 0:
+            misses += 1
+            t = miss(h, s, va[i], k, fault, ctx, err, NULL)
+            if t < 0:
+                break
+        if f.key_referenced and skey != NULL:
+            key_touch(f, skey + (pfn[t] & ~<uint32_t>TLB_EXEC), k)
+        i += 1
+    return finish(h, i, n, misses)
+
+cdef int64_t access_traced(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n,
+                           fault_t fault, void* ctx, int* err, touched_t touched) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int64_t i = 0, misses = 0
+    cdef int t, k = kind0
+    cdef tracer trace
+    cdef uint32_t frame
+    err[0] = 0
+    if rm_unlikely(s.tlb == NULL):
+        err[0] = alloc_caches(f, h, s)
+        if err[0] != 0:
+            return 0
+    cdef uint8_t* skey = exact_keys(f, h)
+    trace.touched = touched
+    trace.ctx = ctx
+    trace.n = 0
+    while i < n:
+        if kind != NULL:
+            k = kind[i]
+        t = tlb_find(f, s.tlb, s.tlb_pfn, va[i] >> f.page_shift, k)
+        if rm_unlikely(t < 0):
+            misses += 1
+            t = miss(h, s, va[i], k, fault, ctx, err, &trace)
+            if t < 0:
+                break
+        frame = s.tlb_pfn[t] & ~<uint32_t>TLB_EXEC
+        if f.key_referenced and skey != NULL:
+            key_touch(f, skey + frame, k)
+        trace.pfn[trace.n] = frame
+        trace.n += 1
+        if trace.n == TRACE_BUFFER:
+            trace_flush(&trace)
+        i += 1
+    trace_flush(&trace)
+    return finish(h, i, n, misses)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Models: what the kernel does to one leaf entry.
+# Kernel functions: page_check_address, ptep_clear_flush, ptep_clear_flush_young, set_pte_at, update_mmu_cache.
+# Differs: locks are taken, and told of, by mm/.
+cdef inline uint64_t* check(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c,
+                            int* seen) noexcept nogil:
+    cdef uint64_t* p = kernel_walk(f, h, s, va, c)
+    if p == NULL:
+        seen[0] = SEEN_NO_TABLE
+        return NULL
+    h.cost.ptes_examined += 1
+    if not pte_present(f, p[0]):
+        seen[0] = SEEN_NOT_PRESENT
+        return NULL
+    if pte_pfn(f, p[0]) != pfn:
+        seen[0] = SEEN_OTHER
+        return NULL
+    h.cost.ptes_matched += 1
+    seen[0] = SEEN_MATCH
+    return p
+
+# A CPU without accessed bits in its entries finds nothing to clear, and nothing to flush.
+cdef inline int clear_young(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, uint64_t* p) noexcept nogil:
+    if f.young == 0 or (p[0] & f.young) == 0:
+        return 0
+    p[0] = pte_mkold(f, p[0])
+    h.cost.young_cleared += 1
+    h.cost.ptes_written += 1
+    drop_page_counted(f, h, s, va)
+    return 1
+
+cdef uint64_t* find_pte(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
+    return kernel_walk(FMT(h), h, s, va, NULL)
+
+cdef uint64_t* find_pmd(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int level
+    cdef uint64_t* p
+    if va >= s.asce_limit:
+        return NULL
+    p = descend(f, h, s, va, 1, False, &level)
+    h.cost.table_levels += levels_read(f, s, level)
+    return p if level == 1 else NULL
+
+cdef uint64_t* check_address(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, int* seen) noexcept nogil:
+    return check(FMT(h), h, s, va, pfn, c, seen)
+
+cdef int referenced(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int seen
+    cdef uint64_t* p = check(f, h, s, va, pfn, c, &seen)
+    if p == NULL:
+        return -2 if seen == SEEN_OTHER else -1
+    return clear_young(f, h, s, va, p)
+
+cdef void set_pte(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil:
+    pte[0] = e
+    h.cost.ptes_written += 1
+
+cdef uint64_t clear_flush(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef uint64_t old = pte[0]
+    pte[0] = f.clear_value
+    h.cost.ptes_written += 1
+    drop_page_counted(f, h, s, va)
+    return old
+
+cdef int clear_flush_young(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil:
+    return clear_young(FMT(h), h, s, va, pte)
+
+cdef void update_mmu(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil:
+    pass                        # the hardware walks for itself when the instruction is started again
+
+cdef void prefetch_pte(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef uint64_t key = va >> f.level[1].shift
+    if s.pde != NULL and s.pde[key & (PDE_SLOTS - 1)].key == key:
+        rm_prefetch(s.pde[key & (PDE_SLOTS - 1)].leaf + index_of(f, va, 0))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The operations of this unit, as the pointers that mm/ calls.
+cdef void fill_ops(hw_ops* o) noexcept nogil:
+    o.init_mm = init_mm
+    o.exit_mm = exit_mm
+    o.grow_mm = grow_mm
+    o.free_pgd_range = free_pgd_range
+    o.access = access
+    o.access_ahead = access_ahead
+    o.access_traced = access_traced
+    o.find_pte = find_pte
+    o.find_pmd = find_pmd
+    o.make_pte = make_pte
+    o.make_pmd = make_pmd
+    o.check_address = check_address
+    o.referenced = referenced
+    o.set_pte = set_pte
+    o.clear_flush = clear_flush
+    o.clear_flush_young = clear_flush_young
+    o.update_mmu = update_mmu
+    o.prefetch_pte = prefetch_pte
+    o.scan_run = scan_run
+    o.clear_run = clear_run
+    o.copy_run = copy_run
+    o.protect_run = protect_run
+    o.flush_tlb_page = flush_tlb_page
+    o.flush_tlb_range = flush_tlb_range
+    o.flush_tlb_mm = flush_tlb_mm
+    o.page_test_and_clear_young = page_test_and_clear_young
+    o.page_test_and_clear_dirty = page_test_and_clear_dirty
+    o.page_set_uptodate = page_set_uptodate
+    o.kernel_access = kernel_access
+    o.make_huge = make_huge
+    o.pmd_huge = pmd_huge
+    o.set_pmd = set_pmd
