@@ -4,6 +4,7 @@
 mypy and stubtest look at a folder of links in which ``arch/`` stands where it is installed, as ``rmapemu/arch``.
 """
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -38,6 +39,7 @@ def passed(*command: str | Path, where: Path | None = None) -> bool:
 
 def main() -> int:
     link_as_installed()
+    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # cython-lint starts pycodestyle by name
     config = f"--config-file={Path('pyproject.toml').absolute()}"
     cache = f"--cache-dir={Path('.mypy_cache').absolute()}"
     results = [

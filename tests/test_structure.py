@@ -135,7 +135,7 @@ def test_no_file_names_a_path_of_the_machine_that_it_was_written_on(tree):
     run = subprocess.run(["git", "ls-files", "-z"], cwd=tree, capture_output=True, text=True)
     if run.returncode:
         pytest.skip("not a git checkout")
-    pattern = re.compile(r"(?<![\w.])/(?:tmp|work|root|home)/\w".encode())
+    pattern = re.compile(rb"(?<![\w.])/(?:tmp|work|root|home)/\w")
     paths = [tree / name for name in run.stdout.split("\0") if name and (tree / name).is_file()]
     wrong = [
         f"{path.relative_to(tree)}:{number}"
@@ -160,7 +160,8 @@ def test_every_folder_with_an_init_file_is_a_package_of_the_distribution(tree, p
 def test_every_cython_source_is_compiled_under_the_name_of_its_place(tree, pyproject):
     modules = pyproject["tool"]["setuptools"]["ext-modules"]
     listed = {module["name"]: module["sources"][0] for module in modules}
-    found = {sources.module_of(tree, p): str(p.relative_to(tree)) for p in sources.files(tree, "rmapemu", "arch", suffixes={".pyx"})}
+    paths = sources.files(tree, "rmapemu", "arch", suffixes={".pyx"})
+    found = {sources.module_of(tree, path): str(path.relative_to(tree)) for path in paths}
     assert listed == found
     assert list(listed) == sorted(listed)
 
@@ -169,5 +170,6 @@ def test_every_module_that_python_can_use_has_a_stub(tree):
     """A module of cdef functions alone has nothing for a stub to say."""
     public = re.compile(r"^(?:def|class|cdef class|cpdef|[A-Z]\w*\s*=)", re.MULTILINE)
     paths = sources.files(tree, "rmapemu", "arch", suffixes={".pyx"})
-    wrong = [str(p.relative_to(tree)) for p in paths if public.search(p.read_text()) and not p.with_suffix(".pyi").exists()]
+    without = [path for path in paths if not path.with_suffix(".pyi").exists()]
+    wrong = [str(path.relative_to(tree)) for path in without if public.search(path.read_text())]
     assert not wrong, wrong
