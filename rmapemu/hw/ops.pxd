@@ -16,7 +16,7 @@ cdef extern from *:
     bint rm_likely(bint x) noexcept nogil
     bint rm_unlikely(bint x) noexcept nogil
 
-cdef enum:  # access_kind 
+cdef enum:  # access_kind
     ACCESS_READ = 0
     ACCESS_WRITE = 1
     ACCESS_EXEC = 2

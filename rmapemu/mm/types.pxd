@@ -50,7 +50,7 @@ cdef struct page:               # 32 bytes, two to a cache line; all zero: free 
 # beside mem_map: machine.private[pfn] (swap entry, order, head) and machine.token[pfn] (content)
 
 # ---------------------------------------------------------------- zone
-cdef enum:  # lru_list 
+cdef enum:  # lru_list
     LRU_INACTIVE_ANON = 0
     LRU_ACTIVE_ANON = 1
     LRU_INACTIVE_FILE = 2
@@ -191,7 +191,7 @@ cdef struct stable_node:        # page.mapping of a KSM page is its index << 2 |
     uint32_t serial
 
 # ---------------------------------------------------------------- address_space (with what is needed of its inode)
-cdef enum:  # file_kind 
+cdef enum:  # file_kind
     FILE_REGULAR = 0            # disk-backed: dirty pages are written back, clean ones dropped
     FILE_SHMEM = 1              # tmpfs and shared anonymous memory: swap-backed
 
@@ -219,7 +219,7 @@ cdef struct address_space:
     uint64_t swapped            # shmem: pages in swap
 
 # ---------------------------------------------------------------- vm_area_struct
-cdef enum:  # vm_flags_t 
+cdef enum:  # vm_flags_t
     VM_READ = 0x1
     VM_WRITE = 0x2
     VM_EXEC = 0x4
@@ -377,7 +377,7 @@ cdef struct fail_rule:          # m.lab.fail_alloc
     uint32_t gfp_mask           # 0: any, else only calls with all these bits
     uint64_t failed             # so far
 
-cdef enum:  # gfp_t 
+cdef enum:  # gfp_t
     GFP_NOWAIT = 0
     GFP_WAIT = 0x10             # __GFP_WAIT: may reclaim
     GFP_HIGH = 0x20             # __GFP_HIGH
@@ -393,7 +393,7 @@ cdef enum:  # gfp_t
     GFP_HIGHUSER_MOVABLE = 0x400800d0  # WAIT | IO | FS | MOVABLE | USER_PAGE
 
 # ---------------------------------------------------------------- bugs and locks
-cdef enum:  # bug_kind 
+cdef enum:  # bug_kind
     BUG_NONE = 0
     BUG_BUG_ON = 1              # BUG_ON
     BUG_VM_BUG_ON = 2           # VM_BUG_ON (CONFIG_DEBUG_VM)
@@ -402,7 +402,7 @@ cdef enum:  # bug_kind
     BUG_LOCK_ORDER = 5          # not the kernel's: our check
     BUG_WOULD_BLOCK = 6         # not a bug: a blocking lock is held by someone else, no callback helped
 
-cdef enum:  # lock_state 
+cdef enum:  # lock_state
     LOCK_FREE = 0
     LOCK_HELD = 1               # by the running operation
     LOCK_OTHER = 2              # by "someone else" (m.lab.hold)
