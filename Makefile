@@ -11,13 +11,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 setup = @PYTHON='$(PYTHON)' .ci/setup
 compile = @$(BIN)/python .ci/build.py
 
-.PHONY: help build demo test bench lint clean distclean
+.PHONY: help build demo test bench lint format clean distclean
 
 help:
 	@echo "make demo       replay a recorded program on x86_64 and on s390, side by side"
 	@echo "make test       run the tests           (ARGS='-k name' goes to pytest)"
 	@echo "make bench      run the benchmarks      (ARGS='-k name' goes to pytest)"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest"
+	@echo "make format     let ruff lay out the Python files"
 	@echo "make build      compile in place what has changed"
 	@echo "make clean      remove what was compiled; make distclean: .venv too"
 
@@ -42,6 +43,11 @@ lint:
 	$(setup) test lint
 	$(compile)
 	@$(BIN)/python .ci/lint.py
+
+format:
+	$(setup) lint
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

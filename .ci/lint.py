@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All style and type checks: ``python .ci/lint.py``, from the top of the tree. Every check runs; status 1 if one failed.
+"""All style and type checks: ``python .ci/lint.py``, from the top of the tree. All run; status 1 if one failed.
 
 mypy and stubtest look at a folder of links in which ``arch/`` stands where it is installed, as ``rmapemu/arch``.
 """

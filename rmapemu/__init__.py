@@ -14,7 +14,7 @@ _PUBLIC = {
 }
 """Public name -> the module that defines it."""
 
-__all__ = ["Machine", "__version__", "get_include", "replay"]  # noqa: F822 (two of them by __getattr__)
+__all__ = ["Machine", "__version__", "get_include", "replay"]
 
 
 def get_include() -> str:

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+
 from support import sources
 
 RANK = {"cli": 4, "report": 3, "sim": 3, "kit": 3, "trace": 2, "machine": 2, "mm": 1, "hw": 0}
