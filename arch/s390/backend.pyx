@@ -5,4 +5,4 @@ include "rmapemu/hw/template/imports.pxi"
 include "format.pxi"
 include "rmapemu/hw/template/compiled.pxi"
 
-ARCH = Compiled("s390", ["storage-keys", "huge-pmd"])
+ARCH = Compiled("s390")

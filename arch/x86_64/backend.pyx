@@ -5,4 +5,4 @@ include "rmapemu/hw/template/imports.pxi"
 include "format.pxi"
 include "rmapemu/hw/template/compiled.pxi"
 
-ARCH = Compiled("x86_64", ["nx", "huge-pmd"])
+ARCH = Compiled("x86_64")
