@@ -130,8 +130,13 @@ def check_batch(batch: Batch, name: str) -> None:
 def check_values(batch: Batch, name: str, first: int) -> None:
     """Raise TraceError for sizes, ends or kinds out of range; `first` is the number of the batch's first access."""
     if batch.size is not None:
-        _refuse((batch.size == 0) | (batch.size > MAX_ACCESS_BYTES), batch.size, name, first,
-                f"a size from 1 to {MAX_ACCESS_BYTES}")
+        _refuse(
+            (batch.size == 0) | (batch.size > MAX_ACCESS_BYTES),
+            batch.size,
+            name,
+            first,
+            f"a size from 1 to {MAX_ACCESS_BYTES}",
+        )
         end = batch.address + (batch.size - np.uint32(1))
         _refuse(end < batch.address, batch.address, name, first, "an access that ends below 2**64")
     _refuse(batch.kind > KIND_EXEC, batch.kind, name, first, "a kind of 0 (read), 1 (write) or 2 (exec)")

@@ -53,7 +53,9 @@ class TextReader:
             if filled:
                 yield Batch(None, address[:filled], size[:filled] if self.sized else None, kind[:filled])
 
-    def _error(self, source: Source, scanner: Scanner, text: bytearray, start: int, stop: int, ended: bool) -> Exception:
+    def _error(
+        self, source: Source, scanner: Scanner, text: bytearray, start: int, stop: int, ended: bool
+    ) -> Exception:
         found = bytes(text[start:stop]).split(b"\n", 1)[0][:LINE_SHOWN_BYTES]
         cut = ended and text.find(b"\n", start, stop) in (-1, stop - 1)
         expected = self.shape if scanner.error == ERROR_LINE else REASONS[scanner.error]

@@ -39,13 +39,13 @@ class ParquetReader:
         columns: Columns | None = None
         try:
             source.file.seek(0)
-            file = pq.ParquetFile(
-                source.file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
-            )
+            file = pq.ParquetFile(source.file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
             columns = Columns(source, file.schema_arrow.names, options.columns)
             names = list(columns.names.values())
             for block in file.iter_batches(options.batch, columns=names, use_threads=False):
-                source.bytes_consumed = (source.bytes_total or 0) * (columns.rows + len(block)) // file.metadata.num_rows
+                source.bytes_consumed = (
+                    (source.bytes_total or 0) * (columns.rows + len(block)) // file.metadata.num_rows
+                )
                 yield columns.batch(block)
         except TraceError:
             raise
@@ -144,8 +144,14 @@ class TraceWriter:
         if self._writer is None:
             few = [name for name in schema.names if name != "address"]
             self._writer = pq.ParquetWriter(
-                self._file, schema.with_metadata(self._metadata), compression="zstd", compression_level=self._level,
-                use_dictionary=few, write_statistics=False, write_page_checksum=True, data_page_size=1 << 23,
+                self._file,
+                schema.with_metadata(self._metadata),
+                compression="zstd",
+                compression_level=self._level,
+                use_dictionary=few,
+                write_statistics=False,
+                write_page_checksum=True,
+                data_page_size=1 << 23,
             )
         return self._writer
 
@@ -175,5 +181,3 @@ def write_parquet(
         for batch in batches:
             out.write(batch)
     return out.accesses
-
-

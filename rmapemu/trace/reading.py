@@ -92,7 +92,9 @@ class Trace:
             source.close()
         if not stats.accesses:
             skipped = f" in {stats.skipped_lines} lines" if stats.skipped_lines else ""
-            raise TraceError(f"{source.name}: expected accesses in format {self.format}, found none{skipped}: no accesses")
+            raise TraceError(
+                f"{source.name}: expected accesses in format {self.format}, found none{skipped}: no accesses"
+            )
 
     def _one(self, batches: Iterator[Batch], name: str) -> Batch | None:
         batch = next(batches, None)

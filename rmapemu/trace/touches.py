@@ -54,7 +54,9 @@ def infer_mappings(
     [(1, 6), (100, 101)]
     """
     if not isinstance(pages, np.ndarray) or pages.dtype != np.uint64:
-        raise TypeError(f"expected page numbers as a uint64 array, found {getattr(pages, 'dtype', type(pages).__name__)}")
+        raise TypeError(
+            f"expected page numbers as a uint64 array, found {getattr(pages, 'dtype', type(pages).__name__)}"
+        )
     if pages.ndim != 1 or (pages[1:] <= pages[:-1]).any():
         raise ValueError("expected page numbers in one dimension, sorted and each once")
     if gap_pages < 0 or max_mappings < 1:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
-from support.traces import compress, joined, make_batch, same
 
 from rmapemu.errors import TraceError
 from rmapemu.trace import open_trace, write_parquet
+from support.traces import compress, joined, make_batch, same
 
 U64 = st.integers(0, 2**64 - 1)
 READS_WRITES = np.array([0, 1, 1, 0], np.uint8)
@@ -97,8 +97,10 @@ def test_a_npy_file_cut_short_says_how_far_it_came(put):
 def test_csv_round_trips_with_decimal_and_hexadecimal_addresses(rows, most, style):
     batch = batch_of(rows, "address", "size", "kind", "pid")
     lines = ["pid,kind,comment,address,size"]
-    for a, s, k, p in zip(batch.address.tolist(), batch.size.tolist(), batch.kind.tolist(), batch.pid.tolist(), strict=True):
-        lines.append(f"{p},{['R', 'write', 2][k]},\"a, b\",{a:{style}},{s}")
+    for a, s, k, p in zip(
+        batch.address.tolist(), batch.size.tolist(), batch.kind.tolist(), batch.pid.tolist(), strict=True
+    ):
+        lines.append(f'{p},{["R", "write", 2][k]},"a, b",{a:{style}},{s}')
     trace = open_trace(io.BytesIO("\n".join(lines).encode()), batch=most)
     assert same(joined(trace), batch) and trace.format == "csv"
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.traces import compress, joined, lackey_text, make_batch, rw_text, same
 
 from rmapemu.errors import TraceError
 from rmapemu.trace import open_trace
+from support.traces import compress, joined, lackey_text, make_batch, rw_text, same
 
 LOG = b"""==42== Lackey, an example Valgrind tool
 ==42== Command: true

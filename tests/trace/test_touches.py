@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.traces import make_batch
 
 from rmapemu.trace import infer_mappings, pages
+from support.traces import make_batch
 
 PAGE_SHIFTS = [4, 12, 16, 21]
 
@@ -26,9 +26,7 @@ def test_where_nothing_crosses_nothing_is_copied():
     assert pages(unsized, 12) == (unsized.address, unsized.kind, None)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(1, 5000)), max_size=40), st.sampled_from(PAGE_SHIFTS)
-)
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(1, 5000)), max_size=40), st.sampled_from(PAGE_SHIFTS))
 def test_touches_are_those_of_a_loop_over_every_page(rows, shift):
     rows = [(a, min(s, 2**64 - a)) for a, s in rows]
     expected = [p for a, s in rows for p in range(a >> shift, ((a + s - 1) >> shift) + 1)]
