@@ -9,7 +9,6 @@ import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
-from pathlib import Path
 
 import pytest
 
