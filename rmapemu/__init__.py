@@ -9,12 +9,28 @@ from pathlib import Path
 from typing import Any
 
 _PUBLIC = {
+    "BusError": "rmapemu.errors",
+    "CheckError": "rmapemu.errors",
+    "GoneError": "rmapemu.errors",
+    "KernelBug": "rmapemu.errors",
+    "LockOrderError": "rmapemu.errors",
     "Machine": "rmapemu.machine",
+    "MapFlag": "rmapemu.machine",
+    "OutOfMemory": "rmapemu.errors",
+    "PageFlag": "rmapemu.machine",
+    "Prot": "rmapemu.machine",
+    "RmapemuError": "rmapemu.errors",
+    "SegmentationFault": "rmapemu.errors",
+    "Swap": "rmapemu.machine",
+    "TTU": "rmapemu.machine",
+    "TraceError": "rmapemu.errors",
+    "VmFlag": "rmapemu.machine",
+    "WouldBlock": "rmapemu.errors",
     "replay": "rmapemu.sim",
 }
 """Public name -> the module that defines it."""
 
-__all__ = ["Machine", "__version__", "get_include", "replay"]
+__all__ = [*_PUBLIC, "__version__", "get_include"]
 
 
 def get_include() -> str:

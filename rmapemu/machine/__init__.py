@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The public face: Machine, Process, Vma, File, Page and the workbench, thin over ``rmapemu.mm``."""
+"""The public face: Machine and the handles that it gives out."""
+
+from rmapemu.machine.enums import TTU, MapFlag, PageFlag, Prot, Swap, VmFlag
+from rmapemu.machine.machine import Machine
+
+__all__ = ["TTU", "Machine", "MapFlag", "PageFlag", "Prot", "Swap", "VmFlag"]

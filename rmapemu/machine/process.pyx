@@ -1,0 +1,480 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# Process: system calls and memory accesses of one address space.
+# Kernel: the sys_* functions, fs/proc/task_mmu.c (status). Differs: no threads, one process per mm.
+import numpy as np
+
+from libc.errno cimport ENOMEM, EINTR
+from libc.stdint cimport uint64_t, int64_t, uint32_t, uint8_t
+from rmapemu.hw.pte cimport pte_present, pte_pfn
+from rmapemu.machine.file cimport mapping_arg
+from rmapemu.machine.machine cimport Machine, ACCESS_CHUNK, TRAPPED, errno_error
+from rmapemu.machine.page cimport page_handle
+from rmapemu.machine.pte cimport decode_pte
+from rmapemu.machine.vma cimport vma_at, vma_handle, vma_handle_range
+from rmapemu.mm.fork cimport dup_mm, exec_mmap, mmput
+from rmapemu.mm.lock cimport rm_setjmp, down_write, up_write
+from rmapemu.mm.memory cimport do_page_fault
+from rmapemu.mm.mlock cimport sys_mlock
+from rmapemu.mm.mmap cimport do_mmap_pgoff, do_munmap, sys_brk
+from rmapemu.mm.mprotect cimport sys_mprotect
+from rmapemu.mm.types cimport *
+
+from rmapemu.errors import GoneError, OutOfMemory
+from rmapemu.machine.enums import MapFlag, map_flags, prot_bits
+from rmapemu.machine.pte import Pte
+from rmapemu.machine.sizes import parse_int, parse_size
+
+cdef enum:
+    MAP_FIXED = 0x10
+    MAP_ANONYMOUS = 0x20
+    MAP_TYPE = 0xf
+
+
+cdef mm_struct* mm_arg(Machine machine, object handle) except NULL:
+    if not isinstance(handle, Process):
+        raise TypeError(f"expected a Process, not {type(handle).__name__}")
+    if (<Process>handle).machine is not machine:
+        raise ValueError(f"{handle!r} is a process of another machine")
+    return (<Process>handle).mm()
+
+
+cdef uint64_t address_arg(object value) except? 0xffffffffffffffff:
+    number = parse_int(value, "address")
+    if not 0 <= number < 1 << 64:
+        raise ValueError(f"address={value!r}: expected 0 to 2**64 - 1")
+    return number
+
+
+# ---------------------------------------------------------------- operations: a[0] is the mm
+cdef int64_t op_mmap(machine* m, const uint64_t* a) noexcept nogil:
+    cdef mm_struct* mm = <mm_struct*>a[0]
+    cdef int64_t r
+    m.current = mm
+    down_write(m, mm, False)
+    r = do_mmap_pgoff(m, mm, <address_space*>a[1], a[2], a[3], a[4], a[5], a[6])
+    up_write(m, mm)
+    return r
+
+
+cdef int64_t op_munmap(machine* m, const uint64_t* a) noexcept nogil:
+    cdef mm_struct* mm = <mm_struct*>a[0]
+    cdef int64_t r
+    m.current = mm
+    down_write(m, mm, False)
+    r = do_munmap(m, mm, a[1], a[2])
+    up_write(m, mm)
+    return r
+
+
+cdef int64_t op_mprotect(machine* m, const uint64_t* a) noexcept nogil:
+    m.current = <mm_struct*>a[0]
+    return sys_mprotect(m, <mm_struct*>a[0], a[1], a[2], a[3])
+
+
+cdef int64_t op_mlock(machine* m, const uint64_t* a) noexcept nogil:
+    m.current = <mm_struct*>a[0]
+    return sys_mlock(m, <mm_struct*>a[0], a[1], a[2], a[3] != 0)
+
+
+cdef int64_t op_brk(machine* m, const uint64_t* a) noexcept nogil:
+    m.current = <mm_struct*>a[0]
+    return sys_brk(m, <mm_struct*>a[0], a[1])
+
+
+cdef int64_t op_fork(machine* m, const uint64_t* a) noexcept nogil:
+    cdef mm_struct* child
+    m.current = <mm_struct*>a[0]
+    child = dup_mm(m, <mm_struct*>a[0])
+    return -ENOMEM if child == NULL else <int64_t>(child - <mm_struct*>m.kmem[KMEM_MM].base)
+
+
+cdef int64_t op_exec(machine* m, const uint64_t* a) noexcept nogil:
+    m.current = <mm_struct*>a[0]
+    return exec_mmap(m, <mm_struct*>a[0])
+
+
+cdef int64_t op_exit(machine* m, const uint64_t* a) noexcept nogil:
+    m.current = <mm_struct*>a[0]
+    mmput(m, <mm_struct*>a[0])
+    if m.current == <mm_struct*>a[0]:
+        m.current = NULL
+    return 0
+
+
+# ---------------------------------------------------------------- accesses
+cdef void tell_policy(void* ctx, const uint32_t* pfn, int64_t n) noexcept nogil:
+    cdef machine* m = <machine*>ctx
+    m.policy.touched(m, m.policy.state, pfn, n)
+
+
+cdef int64_t access_trapped(machine* m, mm_struct* mm, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n, int* err) noexcept nogil:
+    """How many completed, with *err for the one that did not; TRAPPED after an unwinding."""
+    cdef int64_t done
+    if rm_setjmp(m.trap) != 0:
+        return TRAPPED
+    m.trap_set = 1
+    m.current = mm
+    if m.policy != NULL and m.policy.touched != NULL:
+        done = m.hw.ops.access_traced(&m.hw, &mm.hw, va, kind, kind0, n, do_page_fault, m, err, tell_policy)
+    else:
+        done = m.hw.ops.access(&m.hw, &mm.hw, va, kind, kind0, n, do_page_fault, m, err)
+    m.clock += <uint64_t>done
+    m.trap_set = 0
+    return done
+
+
+_KINDS = {"r": 0, "w": 1, "x": 2}
+
+
+cdef class Process:
+    """A process: its address space and what it can do with it. Equal when pid and machine are the same.
+
+    >>> from rmapemu import Machine
+    >>> m = Machine(memory="16M", swap="16M")
+    >>> init = m.spawn("init")
+    >>> heap = init.mmap(4 * m.page_size)
+    >>> init.write(heap.start, 7)
+    >>> child = init.fork()
+    >>> child.page_at(heap.start).mapcount, child.read(heap.start)
+    (2, 7)
+    """
+
+    def __init__(self, Machine machine not None, uint32_t pid):
+        self.machine = machine
+        self.pid = pid
+
+    cdef mm_struct* mm(self) except NULL:
+        return self.machine.mm_of(self.pid)
+
+    cdef int64_t _call(self, object what, int which, uint64_t x, uint64_t y, uint64_t z) except -1:
+        cdef uint64_t a[4]
+        cdef int64_t r
+        a[0] = <uint64_t>self.mm()
+        a[1] = x
+        a[2] = y
+        a[3] = z
+        if which == 0:
+            r = self.machine.run_op(op_munmap, a)
+        elif which == 1:
+            r = self.machine.run_op(op_mprotect, a)
+        elif which == 2:
+            r = self.machine.run_op(op_mlock, a)
+        elif which == 3:
+            r = self.machine.run_op(op_brk, a)
+        else:
+            r = self.machine.run_op(op_exec, a)
+        if r < 0:
+            raise errno_error(r, f"{what} of process {self.pid}")
+        return r
+
+    # ------------------------------------------------------------ mappings
+    def mmap(self, length, prot="rw", flags=None, *, file=None, offset=0, addr=None, fixed=False):
+        """Maps length bytes: anonymous and private by default, private where a File is given. Returns the Vma.
+
+        ``prot`` is letters of ``rwx`` or ``"none"``, ``flags`` MAP_* names joined by ``|``; ``addr`` is a hint, with ``fixed`` the
+        place, where older mappings make room. OSError with errno as mmap(2).
+        """
+        cdef uint64_t a[7]
+        cdef int64_t r
+        cdef vm_area_struct* v
+        a[0] = <uint64_t>self.mm()
+        a[1] = 0 if file is None else <uint64_t>mapping_arg(self.machine, file)
+        bits = map_flags(flags if flags is not None else "private|anonymous" if file is None else "private")
+        if bool(bits & MAP_ANONYMOUS) == (file is not None):
+            raise ValueError("mmap: give a file, or the flag anonymous" if file is None else "mmap: a file, and the flag anonymous")
+        if addr is None and (fixed or bits & MAP_FIXED):
+            raise ValueError("mmap: fixed needs an addr")
+        size, start = parse_size(length, "length"), parse_size(offset, "offset")
+        if start & (self.machine.page_size - 1):
+            raise ValueError(f"offset={offset!r}: not a multiple of the page size {self.machine.page_size}")
+        if size >= 1 << 63 or start >= 1 << 63:
+            raise ValueError(f"length={length!r}, offset={offset!r}: too large")
+        a[2] = 0 if addr is None else address_arg(addr)
+        a[3] = size
+        a[4] = prot_bits(prot)
+        a[5] = bits | (MAP_FIXED if fixed else 0)
+        a[6] = start >> self.machine.m.page_shift
+        r = self.machine.run_op(op_mmap, a)
+        if r < 0:
+            raise errno_error(r, f"mmap of {size} bytes in process {self.pid}")
+        v = vma_at(<mm_struct*>a[0], <uint64_t>r)
+        size = (size + self.machine.page_size - 1) & ~(self.machine.page_size - 1)
+        return vma_handle_range(self.machine, v, <uint64_t>r, <uint64_t>r + <uint64_t>size)
+
+    def munmap(self, start, length):
+        """munmap(2): unmaps every page of the range; VMAs are cut where it begins and ends."""
+        self._call("munmap", 0, address_arg(start), _length(length), 0)
+
+    def mprotect(self, start, length, prot):
+        """mprotect(2)."""
+        self._call("mprotect", 1, address_arg(start), _length(length), prot_bits(prot))
+
+    def mlock(self, start, length):
+        """mlock(2): the pages are brought in and become unevictable."""
+        self._call("mlock", 2, address_arg(start), _length(length), 1)
+
+    def munlock(self, start, length):
+        """munlock(2)."""
+        self._call("munlock", 2, address_arg(start), _length(length), 0)
+
+    def brk(self, address=0):
+        """brk(2): the new end of the heap; where it cannot be had (and for 0) the old one."""
+        return self._call("brk", 3, address_arg(address), 0, 0)
+
+    # ------------------------------------------------------------ life
+    def fork(self, name=None):
+        """A child with a copy of the address space. OSError ENOMEM leaves nothing behind."""
+        cdef uint64_t a[1]
+        cdef int64_t r
+        cdef mm_struct* child
+        a[0] = <uint64_t>self.mm()
+        own = self.name
+        r = self.machine.run_op(op_fork, a)
+        if r < 0:
+            raise errno_error(r, f"fork of process {self.pid}")
+        child = <mm_struct*>self.machine.m.kmem[KMEM_MM].base + r
+        self.machine.tasks[child.pid] = (r, own if name is None else str(name), self.pid)
+        return Process(self.machine, child.pid)
+
+    def exec(self):
+        """execve(2): a fresh address space with a stack."""
+        self._call("exec", 4, 0, 0, 0)
+
+    def exit(self):
+        """exit(2): everything of it is unmapped; handles to it and its VMAs are gone."""
+        cdef uint64_t a[1]
+        a[0] = <uint64_t>self.mm()
+        self.machine.run_op(op_exit, a)
+        if not (<mm_struct*>a[0]).in_use or (<mm_struct*>a[0]).pid != self.pid or (<mm_struct*>a[0]).mm_users == 0:
+            del self.machine.tasks[self.pid]
+
+    # ------------------------------------------------------------ accesses
+    def access(self, addresses, kind="r"):
+        """Accesses an array of addresses in order; ``kind`` is ``"r"``, ``"w"``, ``"x"`` or an array of 0, 1, 2 of the same length.
+
+        Runs without the GIL. Raises SegmentationFault, BusError or OutOfMemory at the first access that cannot be done, with how many
+        were done as its attribute ``completed``.
+        """
+        cdef int kind0 = 0
+        cdef const uint8_t[::1] kinds
+        cdef const uint8_t* kp = NULL
+        cdef const uint64_t[::1] va = _addresses(addresses)
+        if isinstance(kind, str):
+            if kind not in _KINDS:
+                raise ValueError(f"kind={kind!r}: expected 'r', 'w' or 'x', or an array of 0, 1, 2")
+            kind0 = _KINDS[kind]
+        else:
+            kinds = _kind_array(kind, va.shape[0])
+            if va.shape[0]:
+                kp = &kinds[0]
+        if va.shape[0]:
+            self._access(&va[0], kp, kind0, va.shape[0])
+
+    cdef int _access(self, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n) except -1:
+        cdef int64_t done = 0, r, chunk
+        cdef int err = 0
+        cdef const uint8_t* kinds
+        cdef mm_struct* mm
+        cdef Machine machine = self.machine
+        while done < n:
+            mm = self.mm()
+            machine.usable()
+            chunk = min(n - done, <int64_t>ACCESS_CHUNK)
+            machine.busy = True
+            kinds = kind
+            if kind != NULL:
+                kinds = kind + done
+            with nogil:
+                r = access_trapped(machine.m, mm, va + done, kinds, kind0, chunk, &err)
+            machine.busy = False
+            if r == TRAPPED or machine.block_error is not None:
+                raise machine.unwound()
+            done += r
+            if r < chunk and err != -EINTR:
+                error = machine.access_error(err, va[done], kind0 if kind == NULL else kind[done], self.pid)
+                error.completed = done
+                raise error
+            _check_signals()
+        return 0
+
+    def read(self, address):
+        """Loads from one address; returns the page's content token (0: never written)."""
+        cdef uint64_t va = address_arg(address)
+        cdef uint64_t* pte
+        self._access(&va, NULL, 0, 1)
+        pte = self._entry(va)
+        return 0 if pte == NULL or not pte_present(self.machine.m.hw.fmt, pte[0]) else self.machine.m.token[pte_pfn(self.machine.m.hw.fmt, pte[0])]
+
+    def write(self, address, token=None):
+        """Stores to one address; the page's content becomes the token, if one is given."""
+        cdef uint64_t va = address_arg(address), content = 0
+        cdef uint64_t* pte
+        if token is not None:
+            content = address_arg(token)
+        self._access(&va, NULL, 1, 1)
+        if token is not None:
+            pte = self._entry(va)
+            if pte != NULL:
+                self.machine.m.token[pte_pfn(self.machine.m.hw.fmt, pte[0])] = content
+                self.machine.m.has_tokens |= content != 0
+
+    cdef uint64_t* _entry(self, uint64_t va) except? NULL:
+        cdef mm_struct* mm = self.mm()
+        return self.machine.m.hw.ops.find_pte(&self.machine.m.hw, &mm.hw, va)
+
+    # ------------------------------------------------------------ what there is to see
+    def page_at(self, address):
+        """The Page that is mapped at the address, or None."""
+        cdef uint64_t* pte = self._entry(address_arg(address))
+        cdef machine* m = self.machine.m
+        if pte == NULL or not pte_present(m.hw.fmt, pte[0]) or pte_pfn(m.hw.fmt, pte[0]) >= m.nr_frames:
+            return None
+        return page_handle(self.machine, pte_pfn(m.hw.fmt, pte[0]))
+
+    def pte_at(self, address):
+        """The entry at the address, decoded, as a Pte; None where there is no page table."""
+        cdef uint64_t* pte = self._entry(address_arg(address))
+        return None if pte == NULL else decode_pte(self.machine.m.hw.fmt, pte[0])
+
+    def vma_at(self, address):
+        """The Vma that has the address, or None."""
+        cdef vm_area_struct* v = vma_at(self.mm(), address_arg(address))
+        return None if v == NULL else vma_handle(self.machine, v)
+
+    def maps(self):
+        """The VMAs by address; ``str()`` of one is its line of /proc/PID/maps."""
+        cdef mm_struct* mm = self.mm()
+        cdef uint32_t i
+        return [vma_handle(self.machine, mm.vmas[i]) for i in range(mm.map_count)]
+
+    def smaps(self):
+        """A dict per VMA, by address: ``start``, ``end`` and what /proc/PID/smaps says, in kB."""
+        return [{"start": v.start, "end": v.end} | v.smaps() for v in self.maps()]
+
+    @property
+    def status(self):
+        """dict: the memory lines of /proc/PID/status, in kB."""
+        cdef mm_struct* mm = self.mm()
+        cdef machine* m = self.machine.m
+        cdef uint64_t rss = <uint64_t>(mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES])
+        pages = {
+            "VmPeak": max(mm.hiwater_vm, mm.total_vm), "VmSize": mm.total_vm, "VmLck": mm.locked_vm,
+            "VmHWM": max(mm.hiwater_rss, rss), "VmRSS": rss, "VmData": mm.total_vm - mm.shared_vm - mm.stack_vm,
+            "VmStk": mm.stack_vm, "VmExe": mm.exec_vm, "VmLib": 0, "VmSwap": mm.rss_stat[MM_SWAPENTS],
+        }
+        kb = {name: n << (m.page_shift - 10) for name, n in pages.items()}
+        return kb | {"VmPTE": mm.hw.nr_ptes * m.hw.fmt.level[0].table_bytes >> 10}
+
+    @property
+    def rss(self):
+        """dict: resident pages by kind, and entries in swap."""
+        cdef mm_struct* mm = self.mm()
+        return {"file": mm.rss_stat[MM_FILEPAGES], "anon": mm.rss_stat[MM_ANONPAGES], "swap": mm.rss_stat[MM_SWAPENTS]}
+
+    @property
+    def hiwater_rss(self):
+        """Pages, as v3.2 last recorded them (the high-water mark proper is the larger of this and the present rss)."""
+        return self.mm().hiwater_rss
+
+    @property
+    def maj_flt(self):
+        """Faults that needed I/O."""
+        return self.mm().maj_flt
+
+    @property
+    def min_flt(self):
+        """Faults that needed none."""
+        return self.mm().min_flt
+
+    @property
+    def root(self):
+        """Physical address of the top page table (x86-64: CR3; s390: the ASCE's origin)."""
+        return self.mm().hw.root
+
+    @property
+    def levels(self):
+        """Levels of the page tables now."""
+        return self.mm().hw.levels
+
+    @property
+    def nr_ptes(self):
+        """Leaf page tables."""
+        return self.mm().hw.nr_ptes
+
+    @property
+    def name(self):
+        """What it was called when it was made."""
+        self.mm()
+        return self.machine.tasks[self.pid][1]
+
+    @property
+    def parent(self):
+        """The Process that forked it, or None (also where that has exited)."""
+        self.mm()
+        pid = self.machine.tasks[self.pid][2]
+        return Process(self.machine, pid) if pid in self.machine.tasks else None
+
+    @property
+    def children(self):
+        """The live Processes that it forked, by pid."""
+        self.mm()
+        return [Process(self.machine, pid) for pid, task in sorted(self.machine.tasks.items()) if task[2] == self.pid]
+
+    @property
+    def alive(self):
+        """False after exit."""
+        return self.machine.m != NULL and self.pid in self.machine.tasks
+
+    def __eq__(self, other):
+        return isinstance(other, Process) and (<Process>other).machine is self.machine and (<Process>other).pid == self.pid
+
+    def __hash__(self):
+        return hash((id(self.machine), self.pid))
+
+    def __repr__(self):
+        if not self.alive:
+            return f"<Process {self.pid}, gone>"
+        return f"<Process {self.pid} {self.name!r}, {self.status['VmRSS']} kB resident>"
+
+
+cdef int _check_signals() except -1:
+    PyErr_CheckSignals()
+    return 0
+
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+
+cdef uint64_t _length(object length) except? 0xffffffffffffffff:
+    size = parse_size(length, "length")
+    if size >= 1 << 63:
+        raise ValueError(f"length={length!r}: too large")
+    return size
+
+
+def _addresses(addresses):
+    """A contiguous uint64 array of one dimension."""
+    array = np.asarray(addresses)
+    if array.ndim != 1:
+        raise ValueError(f"addresses: expected one dimension, not {array.ndim}")
+    if array.size == 0:
+        return np.empty(0, dtype=np.uint64)
+    if array.dtype.kind not in "ui":
+        raise TypeError(f"addresses: expected integers, not {array.dtype}")
+    if array.dtype.kind == "i" and array.min() < 0:
+        raise ValueError(f"addresses: {int(array.min())} is negative")
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _kind_array(kind, n):
+    """A contiguous uint8 array of n kinds (bools: True is a write)."""
+    array = np.asarray(kind)
+    if array.shape != (n,):
+        raise ValueError(f"kind: expected 'r', 'w', 'x' or an array of {n} kinds, not shape {array.shape}")
+    if array.dtype.kind not in "uib":
+        raise TypeError(f"kind: expected integers 0, 1, 2, not {array.dtype}")
+    if array.size and (array.min() < 0 or array.max() > 2):
+        raise ValueError("kind: expected 0 (read), 1 (write) or 2 (execute)")
+    return np.ascontiguousarray(array, dtype=np.uint8)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Arguments as people write them: sizes like ``"64M"``, names out of a set, with what was meant in the error."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTPE]?)(?:i?B)?\s*", re.IGNORECASE)
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
+
+
+def parse_size(value: Any, name: str = "size") -> int:
+    """Bytes from an int or a string with a binary unit.
+
+    >>> parse_size(4096), parse_size("64M"), parse_size("1.5 GiB")
+    (4096, 67108864, 1610612736)
+    >>> parse_size("many", "memory")
+    Traceback (most recent call last):
+    ...
+    ValueError: memory='many': expected bytes, or a number with K, M, G or T such as '64M'
+    """
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value)
+        if match is None:
+            raise ValueError(f"{name}={value!r}: expected bytes, or a number with K, M, G or T such as '64M'")
+        whole = match[1].replace(".", "")
+        tenths = len(whole) - len(match[1].split(".")[0])
+        return (int(whole) << _UNITS[match[2].upper()]) // 10**tenths
+    size = parse_int(value, name)
+    if size < 0:
+        raise ValueError(f"{name}={value!r}: a size is not negative")
+    return size
+
+
+def parse_int(value: Any, name: str) -> int:
+    """An int (NumPy integers count; bools, floats and strings do not)."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: expected an int")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r}: expected an int, not {type(value).__name__}") from None
+
+
+def pick(value: Any, names: Iterable[str], name: str) -> str:
+    """The value, if it is one of the names; else a ValueError with the near ones.
+
+    >>> pick("x86-64", ["s390", "x86_64"], "arch")
+    Traceback (most recent call last):
+    ...
+    ValueError: arch='x86-64': unknown; did you mean 'x86_64'? (known: s390, x86_64)
+    """
+    known = sorted(names)
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: expected one of {', '.join(known)}")
+    if value in known:
+        return value
+    raise ValueError(f"{name}={value!r}: unknown; {meant(value, known)}(known: {', '.join(known)})")
+
+
+def meant(value: str, known: Iterable[str]) -> str:
+    """``"did you mean ...? "`` with the near matches, or nothing."""
+    near = difflib.get_close_matches(value, list(known), 3, 0.5)
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
