@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The page cache. Kernel: mm/filemap.c, mm/truncate.c, mm/page-writeback.c (set_page_dirty, clear_page_dirty_for_io).
+# The page cache. Kernel: mm/filemap.c. Dirty pages stand in page_writeback, truncation in truncate, read(2) and write(2) in file_io,
+# beside this file; their public functions can be had from here.
 from libc.stdint cimport uint64_t, uint32_t, int64_t
 from rmapemu.mm.types cimport machine, address_space, vm_area_struct
+from rmapemu.mm.file_io cimport generic_file_read, generic_file_write
+from rmapemu.mm.page_writeback cimport AOP_WRITEPAGE_ACTIVATE, clear_page_dirty_for_io, filemap_fdatawrite, set_page_dirty, writepage
+from rmapemu.mm.truncate cimport invalidate_mapping_pages, truncate_inode_page, vmtruncate
 
 cdef address_space* file_open(machine* m, int kind, uint64_t size_bytes) noexcept nogil      # refs 1; NULL: -ENOMEM
 cdef void file_put(machine* m, address_space* a) noexcept nogil                              # at 0: truncates to nothing, frees
 cdef uint32_t find_get_page(machine* m, address_space* a, uint64_t index) noexcept nogil     # pfn with a reference, or 0 (also where the slot is a swap entry)
 cdef uint32_t find_lock_page(machine* m, address_space* a, uint64_t index) noexcept nogil
 cdef int add_to_page_cache_locked(machine* m, uint32_t pfn, address_space* a, uint64_t index, uint32_t gfp) noexcept nogil  # 0, -ENOMEM, -EEXIST; count + 1
-cdef int add_to_page_cache_lru(machine* m, uint32_t pfn, address_space* a, uint64_t index, uint32_t gfp) noexcept nogil
+cdef int add_to_page_cache_lru(machine* m, uint32_t pfn, address_space* a, uint64_t index, uint32_t gfp) noexcept nogil     # the same; the page comes locked and on its list
 cdef void delete_from_page_cache(machine* m, uint32_t pfn) noexcept nogil                    # count - 1
-cdef void __delete_from_page_cache(machine* m, uint32_t pfn) noexcept nogil                  # the caller drops the reference (vmscan's __remove_mapping)
-cdef int set_page_dirty(machine* m, uint32_t pfn) noexcept nogil                             # 1 if it was clean; NR_FILE_DIRTY, NR_DIRTIED for page cache of disk files
-cdef int clear_page_dirty_for_io(machine* m, uint32_t pfn) noexcept nogil                    # over page_mkclean for files that account dirty pages
-cdef int writepage(machine* m, uint32_t pfn) noexcept nogil                                  # ->writepage of the mapping (file: done at once, NR_WRITTEN, PGPGOUT; shmem: shmem_writepage; swap cache: swap_writepage): 0, AOP_WRITEPAGE_ACTIVATE = 0x80000, -errno
+cdef void __delete_from_page_cache(machine* m, uint32_t pfn) noexcept nogil                  # the caller drops the reference (vmscan's __remove_mapping) and holds tree_lock
 cdef int filemap_fault(machine* m, vm_area_struct* vma, uint64_t pgoff, uint32_t* pfn, bint* major) noexcept nogil   # 0 with the page locked and referenced; -EFAULT (SIGBUS), -ENOMEM
-cdef int64_t generic_file_read(machine* m, address_space* a, uint64_t pos, uint64_t bytes) noexcept nogil    # pages touched through read(2); -errno
-cdef int64_t generic_file_write(machine* m, address_space* a, uint64_t pos, uint64_t bytes, uint64_t token) noexcept nogil
-cdef int vmtruncate(machine* m, address_space* a, uint64_t size_bytes) noexcept nogil        # unmaps, drops pages, shmem's swap too
-cdef int64_t filemap_fdatawrite(machine* m, address_space* a, uint64_t first, uint64_t last) noexcept nogil  # pages written
-cdef uint64_t invalidate_mapping_pages(machine* m, address_space* a, uint64_t first, uint64_t last) noexcept nogil
+cdef uint32_t read_cache_page(machine* m, address_space* a, uint64_t index, int* error) noexcept nogil   # uptodate, referenced, unlocked; read in where it is missing. 0: *error
+cdef void SetPageUptodate(machine* m, uint32_t pfn) noexcept nogil                           # a storage key is reset, once
+
+cdef inline uint32_t mapping_to_field(machine* m, const address_space* a) noexcept nogil:
+    """page.mapping of a file's page."""
+    return a.ino << 2           # PAGE_MAPPING_SHIFT
+
+cdef inline uint64_t i_size_pages(machine* m, const address_space* a) noexcept nogil:
+    """Pages that the file has bytes in."""
+    return (a.i_size >> m.page_shift) + ((a.i_size & ((<uint64_t>1 << m.page_shift) - 1)) != 0)

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Faults, fork's copying and zapping. Kernel: mm/memory.c.
+# Page faults, and what all of mm/memory.c shares. Kernel: mm/memory.c. Copy on write stands in cow, swap-in in swapin, file faults
+# in file_fault, fork's copying in copy_page_range, unmapping in zap, beside this file; their public functions can be had from here.
 from libc.stdint cimport uint64_t, uint32_t, int64_t
-from rmapemu.hw.ops cimport addr_space
-from rmapemu.mm.types cimport machine, mm_struct, vm_area_struct, address_space
+from rmapemu.hw.ops cimport addr_space, rm_likely, rm_unlikely, ACCESS_READ, ACCESS_WRITE
+from rmapemu.hw.pte cimport pte_mkwrite, pte_pfn, pte_special
+from rmapemu.mm.types cimport *
+from rmapemu.mm.copy_page_range cimport copy_page_range
+from rmapemu.mm.zap cimport (free_pgtables, mmu_gather, tlb_finish_mmu, tlb_gather_mmu, unmap_mapping_range, unmap_vmas, zap_details,
+                             zap_page_range, zap_vma_range)
 
 cdef enum:                      # what do_page_fault hands to the access loop beside -ENOMEM (out of memory) and -EINTR (Ctrl-C)
     FAULT_SIGSEGV_MAPERR = -1001    # no mapping there
@@ -11,10 +16,73 @@ cdef enum:                      # what do_page_fault hands to the access loop be
     FAULT_SIGBUS_HWPOISON = -1004
     FAULT_WOULD_BLOCK = -1005       # a migration entry
 
-cdef int do_page_fault(void* ctx, addr_space* s, uint64_t va, int kind, uint64_t* pte) noexcept nogil    # hw's fault_t: mmap_sem, find_vma, stack growth, permission, handle_mm_fault, OOM
+cdef enum:                      # handle_mm_fault's result: bits, 0 is a minor fault that succeeded
+    VM_FAULT_OOM = 0x1
+    VM_FAULT_SIGBUS = 0x2
+    VM_FAULT_MAJOR = 0x4        # it had to read
+    VM_FAULT_WRITE = 0x8        # copy on write is done with: the entry may be written
+    VM_FAULT_HWPOISON = 0x10
+    VM_FAULT_BLOCKED = 0x8000   # not the kernel's: a migration entry, on which the kernel would sleep
+    VM_FAULT_ERROR = 0x8013
+
+# hw's fault_t: mmap_sem, find_vma, stack growth, permission, handle_mm_fault, maj_flt and min_flt
+cdef int do_page_fault(void* ctx, addr_space* s, uint64_t va, int kind, uint64_t* pte) noexcept nogil
+# VM_FAULT_* bits; mmap_sem is held. kind: ACCESS_*. pte: the leaf entry, or NULL: not known, look it up and make its table.
 cdef int handle_mm_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte) noexcept nogil
-cdef uint32_t vm_normal_page(machine* m, vm_area_struct* vma, uint64_t va, uint64_t e) noexcept nogil     # pfn, or 0: none (zero page, special)
-cdef int copy_page_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, vm_area_struct* dst_vma) noexcept nogil   # 0, -ENOMEM
-cdef void zap_page_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil   # unmap_page_range + tlb_finish_mmu of one VMA
-cdef void unmap_mapping_range(machine* m, address_space* a, uint64_t first, uint64_t last, bint even_cows) noexcept nogil    # page offsets, last included
-cdef void free_pgtables(machine* m, vm_area_struct* vma, uint64_t floor, uint64_t ceiling) noexcept nogil  # of a detached list; unlinks anon_vmas and files first, as v3.2
+# Warns of an entry that cannot be (counted in machine.warnings).
+cdef void print_bad_pte(machine* m, vm_area_struct* vma, uint64_t va, uint64_t e) noexcept nogil
+
+cdef inline bint is_zero_pfn(machine* m, uint32_t pfn) noexcept nogil:
+    return pfn == m.zero_pfn
+
+cdef inline uint32_t vm_normal_page(machine* m, vm_area_struct* vma, uint64_t va, uint64_t e) noexcept nogil:
+    """The frame of a present entry, or 0: it has no struct page that counts (zero page, special mapping)."""
+    cdef uint32_t pfn = pte_pfn(m.hw.fmt, e)
+    if rm_unlikely(pte_special(m.hw.fmt, e)):
+        if not vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP) and not is_zero_pfn(m, pfn):
+            print_bad_pte(m, vma, va, e)
+        return 0
+    if rm_unlikely(is_zero_pfn(m, pfn)):        # formats without a special bit
+        return 0
+    if rm_unlikely(pfn >= m.nr_frames):
+        print_bad_pte(m, vma, va, e)
+        return 0
+    return pfn
+
+cdef inline bint is_cow_mapping(uint64_t vm_flags) noexcept nogil:
+    return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE
+
+cdef inline uint64_t maybe_mkwrite(machine* m, const vm_area_struct* vma, uint64_t e) noexcept nogil:
+    return pte_mkwrite(m.hw.fmt, e) if vma.vm_flags & VM_WRITE else e
+
+cdef inline int64_t get_mm_rss(const mm_struct* mm) noexcept nogil:
+    """Resident pages."""
+    return mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES]
+
+cdef inline uint64_t get_mm_hiwater_rss(const mm_struct* mm) noexcept nogil:
+    cdef int64_t rss = get_mm_rss(mm)
+    return <uint64_t>rss if rss > 0 and <uint64_t>rss > mm.hiwater_rss else mm.hiwater_rss
+
+cdef inline void update_hiwater_rss(mm_struct* mm) noexcept nogil:
+    """Called before rss drops; nothing tracks the peak while it grows."""
+    mm.hiwater_rss = get_mm_hiwater_rss(mm)
+
+cdef inline void update_hiwater_vm(mm_struct* mm) noexcept nogil:
+    if mm.hiwater_vm < mm.total_vm:
+        mm.hiwater_vm = mm.total_vm
+
+cdef inline void kernel_touch(machine* m, uint32_t pfn, int kind) noexcept nogil:
+    """The kernel reads or writes the frame's bytes: only storage keys notice."""
+    if m.hw.skey != NULL:
+        m.hw.ops.kernel_access(&m.hw, pfn, kind)
+
+cdef inline void clear_user_highpage(machine* m, uint32_t pfn) noexcept nogil:
+    kernel_touch(m, pfn, ACCESS_WRITE)
+    if m.has_tokens:
+        m.token[pfn] = 0
+
+cdef inline void copy_user_highpage(machine* m, uint32_t to, uint32_t source) noexcept nogil:
+    kernel_touch(m, source, ACCESS_READ)
+    kernel_touch(m, to, ACCESS_WRITE)
+    if m.has_tokens:
+        m.token[to] = m.token[source]

@@ -1,0 +1,125 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# Fork's copying of a VMA's entries: write-protected in both where the mapping is private, old in the child.
+# Kernel: mm/memory.c (copy_page_range, copy_pte_range, copy_one_pte).
+# Differs: a leaf table's entries are copied first and accounted for then; the locks are not dropped every few entries.
+from libc.errno cimport ENOMEM
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from rmapemu.hw.ops cimport RUN_MAX, rm_likely, rm_prefetch
+from rmapemu.hw.pte cimport pte_file, pte_pfn, pte_present, pte_to_swp_entry, swp_entry, swp_entry_to_pte, swp_offset, swp_type
+from rmapemu.mm.lock cimport *
+from rmapemu.mm.memory cimport is_cow_mapping, vm_normal_page
+from rmapemu.mm.rmap_add cimport page_dup_rmap
+from rmapemu.mm.swapfile cimport swap_duplicate
+from rmapemu.mm.types cimport *
+
+cdef enum:
+    AHEAD = 12                  # entries whose struct page is fetched ahead
+
+
+cdef void mmlist_add_behind(machine* m, mm_struct* mm, mm_struct* parent) noexcept nogil:
+    """The child goes right behind its parent on the list of mms that have swap entries."""
+    spin_lock(m, LOCK_MMLIST)
+    if parent.mmlist_prev == NULL and m.mmlist_head != parent:
+        # entries of a migration only: the parent was never put on the list
+        mm.mmlist_next = m.mmlist_head
+        if m.mmlist_head != NULL:
+            m.mmlist_head.mmlist_prev = mm
+        m.mmlist_head = mm
+    else:
+        mm.mmlist_prev = parent
+        mm.mmlist_next = parent.mmlist_next
+        if mm.mmlist_next != NULL:
+            mm.mmlist_next.mmlist_prev = mm
+        parent.mmlist_next = mm
+    spin_unlock(m, LOCK_MMLIST)
+
+
+cdef void migration_read_only(machine* m, mm_struct* dst, mm_struct* src, uint64_t va, uint64_t entry) noexcept nogil:
+    """A page that moves while it is forked: neither side may write to it when it arrives."""
+    cdef uint64_t e = swp_entry_to_pte(m.hw.fmt, swp_entry(SWP_MIGRATION_READ, swp_offset(entry)))
+    m.hw.ops.set_pte(&m.hw, &src.hw, va, m.hw.ops.find_pte(&m.hw, &src.hw, va), e)
+    m.hw.ops.set_pte(&m.hw, &dst.hw, va, m.hw.ops.find_pte(&m.hw, &dst.hw, va), e)
+
+
+cdef int copy_not_present(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, uint64_t va, uint64_t e) noexcept nogil:
+    """0, -ENOMEM: the slot's count has no room."""
+    cdef uint64_t entry
+    if pte_file(m.hw.fmt, e):
+        return 0
+    entry = pte_to_swp_entry(m.hw.fmt, e)
+    if swap_duplicate(m, entry) < 0:
+        return -ENOMEM
+    if dst.mmlist_prev == NULL and m.mmlist_head != dst:
+        mmlist_add_behind(m, dst, src)
+    if swp_type(entry) < MAX_SWAPFILES:
+        dst.rss_stat[MM_SWAPENTS] += 1
+    elif swp_type(entry) == SWP_MIGRATION_WRITE and is_cow_mapping(vma.vm_flags):
+        migration_read_only(m, dst, src, va, entry)
+    return 0
+
+
+cdef int account_run(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, uint64_t va, const uint64_t* old, const uint16_t* at, int n) noexcept nogil:
+    """References, mapcounts, slots and rss of n copied entries: how many it got through."""
+    cdef const page* pages = m.pages
+    cdef page* p
+    cdef uint32_t pfn
+    cdef uint64_t anon = 0
+    cdef uint64_t present = 0
+    cdef int i
+    for i in range(n):
+        if i + AHEAD < n:
+            rm_prefetch(pages + pte_pfn(m.hw.fmt, old[i + AHEAD]))
+        if rm_likely(pte_present(m.hw.fmt, old[i])):
+            pfn = vm_normal_page(m, vma, va, old[i])
+            if pfn:
+                p = &m.pages[pfn]
+                p.count += 1
+                page_dup_rmap(m, pfn)
+                present += 1
+                anon += PageAnon(p)
+        elif copy_not_present(m, dst, src, vma, va + (<uint64_t>at[i] << m.page_shift), old[i]):
+            n = i
+            break
+    dst.rss_stat[MM_ANONPAGES] += anon
+    dst.rss_stat[MM_FILEPAGES] += present - anon
+    return n
+
+
+cdef int copy_pte_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, uint64_t va, uint64_t end) noexcept nogil:
+    """Within one leaf table: 0, -ENOMEM."""
+    cdef uint64_t old[RUN_MAX]
+    cdef uint16_t at[RUN_MAX]
+    cdef int n, done
+    pte_lock(m, dst)
+    pte_lock_nested(m, src)
+    n = m.hw.ops.copy_run(&m.hw, &dst.hw, &src.hw, va, end, is_cow_mapping(vma.vm_flags), (vma.vm_flags & VM_SHARED) != 0, old, at)
+    done = account_run(m, dst, src, vma, va, old, at, n)
+    if done < n:
+        # the entries behind were copied but have no references: they go again
+        m.hw.ops.clear_run(&m.hw, &dst.hw, va + (<uint64_t>at[done] << m.page_shift), end, old, at)
+    pte_unlock(m, src)
+    pte_unlock(m, dst)
+    return 0 if n >= 0 and done == n else -ENOMEM
+
+
+cdef int copy_page_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, vm_area_struct* dst_vma) noexcept nogil:
+    cdef uint64_t leaf_bytes = <uint64_t>1 << m.hw.fmt.level[1].shift
+    cdef uint64_t table_bytes = leaf_bytes << m.hw.fmt.level[1].index_bits
+    cdef uint64_t va = vma.vm_start
+    cdef uint64_t end
+    if not vma.vm_flags & (VM_HUGETLB | VM_NONLINEAR | VM_PFNMAP | VM_INSERTPAGE) and vma.anon_vma == NULL:
+        return 0                        # the child's faults find the file's pages again
+    while va < vma.vm_end:
+        if m.hw.ops.find_pmd(&m.hw, &src.hw, va) == NULL:
+            va = (va | (table_bytes - 1)) + 1
+        else:
+            end = (va | (leaf_bytes - 1)) + 1
+            if end > vma.vm_end:
+                end = vma.vm_end
+            if m.hw.ops.find_pte(&m.hw, &src.hw, va) != NULL and copy_pte_range(m, dst, src, vma, va, end):
+                return -ENOMEM
+            va = end
+        if va == 0:
+            break
+    return 0
