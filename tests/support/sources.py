@@ -18,7 +18,7 @@ IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import\s+\(?\s*([\w, ]*)|c?impo
 INCLUDE = re.compile(r"""^\s*include\s+["']([^"']+)["']""")
 FUNCTION = re.compile(r"^(\s*)(?:async\s+def|def|cdef|cpdef)\b.*\(")
 NOT_FUNCTION = re.compile(r"^\s*c(?:p)?def\s+(?:class|struct|enum|union|extern|packed|public|readonly|cppclass)\b")
-PYTHON_TYPES = {"object", "list", "dict", "tuple", "str", "bytes", "set", "type", "bytearray", "memoryview"}
+PYTHON_TYPES = {"object", "list", "dict", "tuple", "str", "bytes", "set", "frozenset", "type", "bytearray", "memoryview"}
 
 
 @dataclass(frozen=True)
