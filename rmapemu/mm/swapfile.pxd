@@ -5,6 +5,7 @@ from rmapemu.mm.types cimport machine
 
 cdef int swapon(machine* m, uint64_t size_bytes, int prio) noexcept nogil            # type, or -errno
 cdef uint64_t get_swap_page(machine* m) noexcept nogil                               # entry with SWAP_HAS_CACHE, or 0: full (slot 0 is never given)
+cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil   # room for one more count after -ENOMEM: 0, -ENOMEM
 cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil                   # 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
 cdef int swapcache_prepare(machine* m, uint64_t entry) noexcept nogil                # 0, -EEXIST, -ENOENT
 cdef void swap_free(machine* m, uint64_t entry) noexcept nogil                       # one user less

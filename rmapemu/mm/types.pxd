@@ -131,6 +131,7 @@ cdef enum:
     MIGRATE_RECLAIMABLE = 1
     MIGRATE_MOVABLE = 2
     MIGRATE_TYPES = 3
+    PAGEBLOCK_LG2 = 9           # frames of one mobility (kernel: pageblock_order)
     SWAP_CLUSTER_MAX = 32
     DEF_PRIORITY = 12
 
@@ -333,6 +334,11 @@ cdef enum:
     SWP_MIGRATION_WRITE = 31
     SWAPFILE_CLUSTER = 256
 
+cdef enum:                      # swap_info_struct.flags
+    SWP_USED = 1
+    SWP_WRITEOK = 2
+    SWP_SOLIDSTATE = 16         # seeks are cheap: a new cluster is looked for from the current position
+
 cdef struct swap_info_struct:
     uint8_t* swap_map           # users of a slot | SWAP_HAS_CACHE; slot 0 is the header
     uint32_t* cache             # pfn of the swap-cache page, only under SWAP_HAS_CACHE
@@ -343,7 +349,8 @@ cdef struct swap_info_struct:
     uint32_t inuse_pages
     uint32_t lowest_bit, highest_bit, cluster_next, cluster_nr
     int32_t prio
-    uint8_t flags               # 1 used, 2 writeok
+    int32_t next                # type of the next area in order of priority; -1: none
+    uint8_t flags               # SWP_*
     uint8_t type
 
 # ---------------------------------------------------------------- arenas
@@ -467,6 +474,7 @@ cdef struct machine:
     uint32_t zero_pfn           # ZERO_PAGE(0)
     uint32_t nr_zones
     zone zones[2]               # [0] normal; [1] tables and reserves apart, only with frames=
+    uint8_t* pageblock          # migrate type of each block of 2^PAGEBLOCK_LG2 frames, as MIGRATE_MOVABLE - type (0: movable, as at boot)
     uint32_t user_frames_max    # with frames=: pages of the trace's own that may live at once; 0: no such bound
     uint32_t user_frames
     uint64_t vm_events[NR_VM_EVENT_ITEMS]
@@ -488,6 +496,9 @@ cdef struct machine:
     # swap
     swap_info_struct swap_info[MAX_SWAPFILES]
     uint32_t nr_swapfiles
+    int32_t swap_list_head      # areas by falling priority; -1: none
+    int32_t swap_list_next      # where the next slot is looked for
+    uint64_t nr_swapcache_pages # total_swapcache_pages
     int64_t nr_swap_pages       # free slots
     int64_t total_swap_pages
     uint64_t committed_as       # pages of VM_ACCOUNT

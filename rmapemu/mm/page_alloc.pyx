@@ -1,0 +1,415 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# Frames: buddy lists by order and mobility, watermarks, and what an allocation does when they are low.
+# Kernel: mm/page_alloc.c (__alloc_pages_nodemask, __alloc_pages_slowpath, __free_one_page, __setup_per_zone_wmarks), put_page.
+# No per-cpu lists; frames never used stand in no list until a block of them is carved; nothing is compacted, no task is killed.
+from libc.errno cimport EINVAL, ENOMEM
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from rmapemu.hw.ops cimport rm_likely, rm_unlikely
+from rmapemu.mm.kmem cimport arena_reserve, should_fail
+from rmapemu.mm.lock cimport *
+from rmapemu.mm.swap_lru cimport lru_del_freed
+from rmapemu.mm.types cimport *
+from rmapemu.mm.vmscan cimport reclaim_user_page, try_to_free_pages, wakeup_kswapd
+
+cdef enum:
+    ALLOC_HARDER = 0x10         # may go a quarter deeper below the mark
+    ALLOC_HIGH = 0x20           # may go half as deep
+    ALLOC_NO_WATERMARKS = 0x04
+    MAX_RETRIES = 64            # bounds the slow path; progress without a free frame ends it much earlier
+    CHECK_AT_FREE = PG_lru | PG_locked | PG_private | PG_writeback | PG_reserved | PG_slab | PG_swapcache | PG_active | PG_unevictable | PG_mlocked | PG_compound_lock
+
+
+# ---------------------------------------------------------------- the buddy lists
+cdef inline int pageblock_type(machine* m, uint32_t pfn) noexcept nogil:
+    return MIGRATE_MOVABLE - m.pageblock[pfn >> PAGEBLOCK_LG2]
+
+
+cdef inline void set_pageblock_type(machine* m, uint32_t pfn, int mt) noexcept nogil:
+    m.pageblock[pfn >> PAGEBLOCK_LG2] = <uint8_t>(MIGRATE_MOVABLE - mt)
+
+
+cdef inline void list_block(machine* m, zone* z, uint32_t pfn, int order, int mt) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    cdef uint32_t first = z.free[order].head[mt]
+    p.flags = PG_buddy
+    p.prev = 0
+    p.next = first
+    m.private[pfn] = order
+    if first:
+        m.pages[first].prev = pfn
+    z.free[order].head[mt] = pfn
+    z.free[order].nr_free += 1
+
+
+cdef inline void unlist_block(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    cdef int mt
+    if p.next:
+        m.pages[p.next].prev = p.prev
+    if p.prev:
+        m.pages[p.prev].next = p.next
+    else:
+        # a first block: its list is the one that names it (the pageblock's type may have changed since it was listed)
+        mt = pageblock_type(m, pfn)
+        if z.free[order].head[mt] != pfn:
+            mt = 0
+            while z.free[order].head[mt] != pfn:
+                mt += 1
+        z.free[order].head[mt] = p.next
+    p.flags = 0
+    p.next = 0
+    p.prev = 0
+    m.private[pfn] = 0
+    z.free[order].nr_free -= 1
+
+
+cdef void free_one_page(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
+    """Back to the lists, merged with its free buddies."""
+    cdef uint32_t buddy
+    cdef int mt = pageblock_type(m, pfn)
+    z.all_unreclaimable = 0
+    z.pages_scanned = 0
+    z.vm_stat[NR_FREE_PAGES] += <uint64_t>1 << order
+    while order < MAX_ORDER - 1:
+        buddy = pfn ^ (<uint32_t>1 << order)
+        if buddy < z.zone_start_pfn or buddy >= z.never_used_pfn:
+            break
+        if not m.pages[buddy].flags & PG_buddy or m.private[buddy] != <uint32_t>order:
+            break
+        unlist_block(m, z, buddy, order)
+        pfn &= buddy
+        order += 1
+    list_block(m, z, pfn, order, mt)
+
+
+cdef uint32_t expand(machine* m, zone* z, uint32_t pfn, int low, int high, int mt) noexcept nogil:
+    """The first 2^low frames of a block of 2^high; the upper halves go back."""
+    while high > low:
+        high -= 1
+        list_block(m, z, pfn + (<uint32_t>1 << high), high, mt)
+    return pfn
+
+
+cdef bint carve(machine* m, zone* z) noexcept nogil:
+    """The next block of frames never used comes onto the lists; False when there is none left."""
+    cdef uint32_t pfn = z.never_used_pfn
+    cdef uint32_t left = z.zone_start_pfn + z.spanned_pages - pfn
+    cdef int order = 0
+    if left == 0:
+        return False
+    while order < MAX_ORDER - 1 and not pfn & (<uint32_t>1 << order) and left >= <uint32_t>2 << order:
+        order += 1
+    z.never_used_pfn = pfn + (<uint32_t>1 << order)
+    list_block(m, z, pfn, order, pageblock_type(m, pfn))
+    return True
+
+
+cdef uint32_t rmqueue_smallest(machine* m, zone* z, int order, int mt) noexcept nogil:
+    cdef int o
+    cdef uint32_t pfn
+    for o in range(order, MAX_ORDER):
+        pfn = z.free[o].head[mt]
+        if pfn:
+            unlist_block(m, z, pfn, o)
+            return expand(m, z, pfn, order, o, mt)
+    return 0
+
+
+cdef uint32_t rmqueue_fallback(machine* m, zone* z, int order, int mt) noexcept nogil:
+    """Another mobility's largest block; a large one changes sides with its pageblock."""
+    cdef int o = MAX_ORDER - 1
+    cdef int i, other
+    cdef uint32_t pfn
+    while o >= order:
+        for i in range(1, MIGRATE_TYPES):
+            # the kernel's order of preference: the reclaimable for the unmovable and the other way round, movable last;
+            # for the movable first the reclaimable
+            other = (MIGRATE_RECLAIMABLE if i == 1 else MIGRATE_UNMOVABLE) if mt == MIGRATE_MOVABLE else (1 - mt if i == 1 else MIGRATE_MOVABLE)
+            pfn = z.free[o].head[other]
+            if pfn:
+                unlist_block(m, z, pfn, o)
+                if o >= PAGEBLOCK_LG2:
+                    for i in range(1 << (o - PAGEBLOCK_LG2)):
+                        set_pageblock_type(m, pfn + (<uint32_t>i << PAGEBLOCK_LG2), mt)
+                    other = mt
+                elif o >= PAGEBLOCK_LG2 // 2 or mt == MIGRATE_RECLAIMABLE:
+                    other = mt
+                return expand(m, z, pfn, order, o, other)
+        o -= 1
+    return 0
+
+
+cdef uint32_t rmqueue(machine* m, zone* z, int order, int mt) noexcept nogil:
+    cdef uint32_t pfn = rmqueue_smallest(m, z, order, mt)
+    while pfn == 0:
+        # untouched memory stands for the largest movable blocks: others take it before they break smaller ones
+        if not carve(m, z):
+            return rmqueue_fallback(m, z, order, mt)
+        pfn = rmqueue_smallest(m, z, order, mt)
+        if pfn == 0 and mt != MIGRATE_MOVABLE:
+            pfn = rmqueue_fallback(m, z, order, mt)
+    return pfn
+
+
+# ---------------------------------------------------------------- watermarks
+cdef inline bint watermark_ok(const zone* z, int order, uint64_t mark, int alloc_flags) noexcept nogil:
+    cdef int64_t low = <int64_t>mark
+    cdef int64_t free = <int64_t>z.vm_stat[NR_FREE_PAGES] - ((<int64_t>1 << order) + 1)
+    cdef int o
+    if alloc_flags & ALLOC_HIGH:
+        low -= low / 2
+    if alloc_flags & ALLOC_HARDER:
+        low -= low / 4
+    if free <= low:
+        return False
+    # blocks too small for the order do not count, and less is asked of the larger ones
+    for o in range(order):
+        free -= <int64_t>z.free[o].nr_free << o
+        low >>= 1
+        if free <= low:
+            return False
+    return True
+
+
+cdef inline int gfp_to_alloc_flags(machine* m, uint32_t gfp) noexcept nogil:
+    cdef int flags = gfp & GFP_HIGH
+    if not gfp & GFP_WAIT:
+        flags |= ALLOC_HARDER
+    if gfp & GFP_MEMALLOC or m.in_reclaim:
+        flags |= ALLOC_NO_WATERMARKS
+    return flags
+
+
+cdef bint zone_watermark_ok(machine* m, int zone_idx, int order, uint64_t mark, uint32_t gfp) noexcept nogil:
+    return watermark_ok(&m.zones[zone_idx], order, mark, gfp & GFP_HIGH)
+
+
+cdef uint64_t int_sqrt(uint64_t x) noexcept nogil:
+    cdef uint64_t root = 0
+    cdef uint64_t bit = <uint64_t>1 << 62
+    while bit > x:
+        bit >>= 2
+    while bit:
+        if x >= root + bit:
+            x -= root + bit
+            root = (root >> 1) + bit
+        else:
+            root >>= 1
+        bit >>= 2
+    return root
+
+
+cdef uint64_t init_per_zone_wmark_min(machine* m) noexcept nogil:
+    cdef uint64_t kbytes = int_sqrt(16 * (<uint64_t>m.zones[0].present_pages << (m.page_shift - 10)))
+    return 128 if kbytes < 128 else 65536 if kbytes > 65536 else kbytes
+
+
+cdef void setup_per_zone_wmarks(machine* m) noexcept nogil:
+    cdef uint64_t low = m.sysctl.min_free_kbytes >> (m.page_shift - 10)
+    cdef zone* z
+    cdef uint64_t gigabytes
+    cdef uint32_t i
+    for i in range(m.nr_zones):
+        z = &m.zones[i]
+        if m.user_frames_max:
+            low = 0
+        z.watermark[WMARK_MIN] = low
+        z.watermark[WMARK_LOW] = low + (low >> 2)
+        z.watermark[WMARK_HIGH] = low + (low >> 1)
+        gigabytes = z.present_pages >> (30 - m.page_shift)
+        z.inactive_ratio = <uint32_t>int_sqrt(10 * gigabytes) if gigabytes else 1
+
+
+# ---------------------------------------------------------------- allocating
+cdef inline uint32_t get_page_from_freelist(machine* m, zone* z, int order, int mt, uint64_t mark, int alloc_flags) noexcept nogil:
+    cdef uint32_t pfn
+    if not alloc_flags & ALLOC_NO_WATERMARKS and rm_unlikely(not watermark_ok(z, order, mark, alloc_flags)):
+        return 0
+    pfn = z.free[0].head[mt]
+    if rm_likely(order == 0 and pfn != 0):
+        # the kernel's hot path: the frame freed last
+        z.free[0].head[mt] = m.pages[pfn].next
+        if m.pages[pfn].next:
+            m.pages[m.pages[pfn].next].prev = 0
+        z.free[0].nr_free -= 1
+    else:
+        pfn = rmqueue(m, z, order, mt)
+        if pfn == 0:
+            return 0
+    z.vm_stat[NR_FREE_PAGES] -= <uint64_t>1 << order
+    m.vm_events[PGALLOC_NORMAL] += <uint64_t>1 << order
+    m.pages[pfn].flags = 0
+    m.pages[pfn].next = 0
+    m.pages[pfn].prev = 0
+    m.pages[pfn].count = 1
+    return pfn
+
+
+cdef uint32_t may_retry(machine* m, zone* z, int zone_idx, uint32_t gfp, int order, int mt) noexcept nogil:
+    """Direct reclaim, and again while it gets somewhere; 0: out of memory."""
+    cdef int alloc_flags = gfp_to_alloc_flags(m, gfp)
+    cdef uint64_t progress, freed
+    cdef uint32_t pfn
+    cdef int i
+    for i in range(MAX_RETRIES):
+        freed = m.vm_events[PGFREE]
+        progress = try_to_free_pages(m, order, gfp)
+        if progress == 0:
+            break
+        pfn = get_page_from_freelist(m, z, order, mt, z.watermark[WMARK_MIN], alloc_flags)
+        if pfn or gfp & GFP_NORETRY:
+            return pfn
+        if m.vm_events[PGFREE] == freed:
+            # "not yet unreclaimable" is for kswapd to decide, which would be running meanwhile
+            wakeup_kswapd(m, zone_idx, order)
+    # someone may have freed memory just now: a last look, at the high mark
+    return get_page_from_freelist(m, z, order, mt, z.watermark[WMARK_HIGH], 0)
+
+
+cdef uint32_t alloc_pages_slowpath(machine* m, zone* z, int zone_idx, uint32_t gfp, int order, int mt) noexcept nogil:
+    cdef int alloc_flags = gfp_to_alloc_flags(m, gfp)
+    cdef uint32_t pfn
+    if not m.in_reclaim:
+        wakeup_kswapd(m, zone_idx, order)
+    pfn = get_page_from_freelist(m, z, order, mt, z.watermark[WMARK_MIN], alloc_flags)
+    if pfn or not gfp & GFP_WAIT or m.in_reclaim:
+        return pfn
+    return may_retry(m, z, zone_idx, gfp, order, mt)
+
+
+cdef inline int gfp_migratetype(uint32_t gfp) noexcept nogil:
+    return MIGRATE_MOVABLE if gfp & GFP_MOVABLE else MIGRATE_UNMOVABLE
+
+
+cdef uint32_t alloc_bounded(machine* m, uint32_t gfp, int order) noexcept nogil:
+    """frames=: one page goes for each that comes once all are in use; everything else lives in the zone beside."""
+    cdef uint32_t pfn
+    if not gfp & GFP_USER_PAGE:
+        return get_page_from_freelist(m, &m.zones[1], order, gfp_migratetype(gfp), 0, ALLOC_NO_WATERMARKS)
+    while m.user_frames + (<uint32_t>1 << order) > m.user_frames_max:
+        if not reclaim_user_page(m, gfp):
+            return 0
+    pfn = get_page_from_freelist(m, &m.zones[0], order, gfp_migratetype(gfp), 0, ALLOC_NO_WATERMARKS)
+    if pfn:
+        m.user_frames += <uint32_t>1 << order
+    return pfn
+
+
+cdef inline uint32_t alloc_frames(machine* m, uint32_t gfp, int order) noexcept nogil:
+    cdef zone* z = &m.zones[0]
+    cdef uint32_t pfn
+    if m.user_frames_max:
+        return alloc_bounded(m, gfp, order)
+    pfn = get_page_from_freelist(m, z, order, gfp_migratetype(gfp), z.watermark[WMARK_LOW], 0)
+    if rm_unlikely(pfn == 0):
+        pfn = alloc_pages_slowpath(m, z, 0, gfp, order, gfp_migratetype(gfp))
+    return pfn
+
+
+cdef uint32_t alloc_pages(machine* m, uint32_t gfp, int order) noexcept nogil:
+    if rm_unlikely(m.fail.nth != 0) and should_fail(m, KMEM_PAGE, gfp):
+        return 0
+    return alloc_frames(m, gfp, order)
+
+
+# ---------------------------------------------------------------- freeing
+cdef void free_pages(machine* m, uint32_t pfn, int order) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    cdef zone* z = page_zone(m, pfn)
+    if p.flags & PG_mlocked:
+        p.flags &= ~<uint32_t>PG_mlocked
+        z.vm_stat[NR_MLOCK] -= 1
+        m.vm_events[UNEVICTABLE_MLOCKFREED] += 1
+    if p.mapping & PAGE_MAPPING_ANON:
+        p.mapping = 0
+    VM_BUG_ON(m, p.mapcount != 0 or p.mapping != 0 or p.count != 0 or p.flags & CHECK_AT_FREE, b"bad_page", b"free_pages_check")
+    p.mapping = 0
+    p.mapcount = 0
+    p.index = 0
+    if m.has_tokens:
+        m.token[pfn] = 0
+    m.private[pfn] = 0
+    p.flags = 0
+    m.vm_events[PGFREE] += <uint64_t>1 << order
+    if m.user_frames_max and z == &m.zones[0]:
+        m.user_frames -= <uint32_t>1 << order
+    free_one_page(m, z, pfn, order)
+
+
+cdef void get_page(machine* m, uint32_t pfn) noexcept nogil:
+    VM_BUG_ON(m, m.pages[pfn].count <= 0, b"atomic_read(&page->_count) <= 0", b"get_page")
+    m.pages[pfn].count += 1
+
+
+cdef void put_page(machine* m, uint32_t pfn) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
+    VM_BUG_ON(m, p.count <= 0, b"atomic_read(&page->_count) == 0", b"put_page_testzero")
+    p.count -= 1
+    if p.count == 0:
+        if p.flags & PG_lru:
+            lru_del_freed(m, pfn)
+        free_pages(m, pfn, 0)
+
+
+# ---------------------------------------------------------------- page tables
+cdef uint64_t alloc_table(void* ctx, int order) noexcept nogil:
+    cdef machine* m = <machine*>ctx
+    cdef uint32_t pfn, i
+    if rm_unlikely(m.fail.nth != 0) and should_fail(m, KMEM_TABLE, GFP_KERNEL):
+        return 0
+    pfn = alloc_frames(m, GFP_KERNEL, order)
+    if pfn == 0:
+        return 0
+    for i in range(<uint32_t>1 << order):
+        m.pages[pfn + i].flags |= PG_table
+    page_zone(m, pfn).vm_stat[NR_PAGETABLE] += <uint64_t>1 << order
+    return <uint64_t>pfn << m.page_shift
+
+
+cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil:
+    cdef machine* m = <machine*>ctx
+    cdef uint32_t pfn = <uint32_t>(pa >> m.page_shift)
+    cdef uint32_t i
+    for i in range(<uint32_t>1 << order):
+        m.pages[pfn + i].flags &= ~<uint32_t>PG_table
+    page_zone(m, pfn).vm_stat[NR_PAGETABLE] -= <uint64_t>1 << order
+    m.pages[pfn].count = 0
+    free_pages(m, pfn, order)
+
+
+# ---------------------------------------------------------------- start
+cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t used) noexcept nogil:
+    cdef zone* z = &m.zones[i]
+    cdef uint32_t l
+    z.zone_start_pfn = <uint32_t>start
+    z.spanned_pages = <uint32_t>frames
+    z.present_pages = <uint32_t>(frames - used)
+    z.never_used_pfn = <uint32_t>(start + used)
+    z.vm_stat[NR_FREE_PAGES] = frames - used
+    z.inactive_ratio = 1
+    for l in range(NR_LRU_LISTS):
+        z.lru[l] = m.nr_frames + i * NR_LRU_LISTS + l
+        m.pages[z.lru[l]].next = z.lru[l]
+        m.pages[z.lru[l]].prev = z.lru[l]
+
+
+cdef int mem_init(machine* m, uint64_t nr_frames, uint64_t reserve_frames) noexcept nogil:
+    """Zone 0 has the first nr_frames (two of them not usable: frame 0 and the zero page), zone 1 the reserve."""
+    if nr_frames < 4:
+        return -EINVAL
+    m.pageblock = <uint8_t*>arena_reserve(m, ((nr_frames + reserve_frames) >> PAGEBLOCK_LG2) + 1)
+    if m.pageblock == NULL:
+        return -ENOMEM
+    m.nr_zones = 2 if reserve_frames else 1
+    zone_init(m, 0, 0, nr_frames, 2)
+    if reserve_frames:
+        zone_init(m, 1, nr_frames, reserve_frames, 0)
+    m.pages[0].flags = PG_reserved
+    m.pages[0].count = 1
+    m.zero_pfn = 1
+    m.pages[1].flags = PG_reserved | PG_uptodate
+    m.pages[1].count = 1
+    m.swap_list_head = -1
+    m.swap_list_next = -1
+    return 0
