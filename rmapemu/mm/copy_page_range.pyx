@@ -59,7 +59,8 @@ cdef int copy_not_present(machine* m, mm_struct* dst, mm_struct* src, vm_area_st
     return 0
 
 
-cdef int account_run(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, uint64_t va, const uint64_t* old, const uint16_t* at, int n) noexcept nogil:
+cdef int account_run(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, uint64_t va, const uint64_t* old,
+                     const uint16_t* at, int n) noexcept nogil:
     """References, mapcounts, slots and rss of n copied entries: how many it got through."""
     cdef const page* pages = m.pages
     cdef page* p

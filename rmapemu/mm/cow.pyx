@@ -5,7 +5,7 @@
 # Differs: no throttling of dirtiers, no file times; the file system of ->page_mkwrite is a plain one that never fails.
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport ACCESS_WRITE
-from rmapemu.hw.pte cimport mk_pte, pte_mkdirty, pte_mkyoung, pte_pfn
+from rmapemu.hw.pte cimport mk_pte, pte_mkdirty, pte_mkyoung
 from rmapemu.mm.anon_vma cimport anon_vma_prepare
 from rmapemu.mm.filemap cimport i_size_pages
 from rmapemu.mm.lock cimport *
@@ -65,7 +65,8 @@ cdef int wp_shared(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, 
     return VM_FAULT_WRITE
 
 
-cdef bint wp_exclusive(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint64_t orig, uint32_t pfn, bint* changed) noexcept nogil:
+cdef bint wp_exclusive(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint64_t orig, uint32_t pfn,
+                       bint* changed) noexcept nogil:
     """Is the anonymous page ours alone? *changed: the entry is not the same any more, the fault is over."""
     cdef bint alone
     if not trylock_page(m, pfn):
@@ -88,7 +89,8 @@ cdef bint wp_exclusive(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t 
     return alone
 
 
-cdef inline void wp_install(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint32_t old, uint32_t new) noexcept nogil:
+cdef inline void wp_install(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint32_t old,
+                            uint32_t new) noexcept nogil:
     """The copy takes the old page's place (0: the zero page's), in an order in which no other CPU could use both."""
     cdef uint64_t entry = maybe_mkwrite(m, vma, pte_mkdirty(m.hw.fmt, mk_pte(m.hw.fmt, new, vma.vm_page_prot)))
     if old == 0:

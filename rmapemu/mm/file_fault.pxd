@@ -3,5 +3,7 @@
 from libc.stdint cimport uint64_t
 from rmapemu.mm.types cimport machine, mm_struct, vm_area_struct
 
-cdef int do_linear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil     # VM_FAULT_* bits
-cdef int do_nonlinear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil
+# VM_FAULT_* bits
+cdef int do_linear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil
+cdef int do_nonlinear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte,
+                            uint64_t orig) noexcept nogil

@@ -35,7 +35,8 @@ cdef inline int vm_ops_fault(machine* m, vm_area_struct* vma, uint64_t pgoff, ui
     return VM_FAULT_MAJOR if major else 0
 
 
-cdef inline void set_file_pte(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint32_t pfn) noexcept nogil:
+cdef inline void set_file_pte(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte,
+                              uint32_t pfn) noexcept nogil:
     cdef uint64_t entry = mk_pte(m.hw.fmt, pfn, vma.vm_page_prot)
     if kind == ACCESS_WRITE:
         entry = maybe_mkwrite(m, vma, pte_mkdirty(m.hw.fmt, entry))
@@ -43,7 +44,8 @@ cdef inline void set_file_pte(machine* m, mm_struct* mm, vm_area_struct* vma, ui
     m.hw.ops.update_mmu(&m.hw, &mm.hw, va, pte, kind)
 
 
-cdef int fault_private_write(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint64_t orig, uint64_t pgoff) noexcept nogil:
+cdef int fault_private_write(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint64_t orig,
+                             uint64_t pgoff) noexcept nogil:
     """The copy is allocated before the page cache's page is locked."""
     cdef uint32_t copy, found = 0
     cdef int ret
@@ -72,7 +74,8 @@ cdef int fault_private_write(machine* m, mm_struct* mm, vm_area_struct* vma, uin
     return ret
 
 
-cdef int fault_mapped(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig, uint64_t pgoff) noexcept nogil:
+cdef int fault_mapped(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig,
+                      uint64_t pgoff) noexcept nogil:
     """A load, or a store through a shared mapping: the page cache's page itself is mapped."""
     cdef uint32_t pfn = 0
     cdef bint dirty = False
@@ -108,17 +111,20 @@ cdef int fault_mapped(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t v
     return ret
 
 
-cdef inline int __do_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig, uint64_t pgoff) noexcept nogil:
+cdef inline int __do_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig,
+                           uint64_t pgoff) noexcept nogil:
     if kind == ACCESS_WRITE and not vma.vm_flags & VM_SHARED:
         return fault_private_write(m, mm, vma, va, pte, orig, pgoff)
     return fault_mapped(m, mm, vma, va, kind, pte, orig, pgoff)
 
 
-cdef int do_linear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil:
+cdef int do_linear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte,
+                         uint64_t orig) noexcept nogil:
     return __do_fault(m, mm, vma, va, kind, pte, orig, linear_page_index(m, vma, va))
 
 
-cdef int do_nonlinear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil:
+cdef int do_nonlinear_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte,
+                            uint64_t orig) noexcept nogil:
     if not vma.vm_flags & VM_NONLINEAR:
         print_bad_pte(m, vma, va, orig)
         return VM_FAULT_SIGBUS

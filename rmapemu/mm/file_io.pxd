@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# read(2) and write(2). Kernel: mm/filemap.c (generic_file_aio_read, generic_file_aio_write), mm/shmem.c (do_shmem_file_read, shmem_write_begin).
+# read(2) and write(2). Kernel: mm/filemap.c (generic_file_aio_read, generic_file_aio_write), mm/shmem.c (do_shmem_file_read,
+# shmem_write_begin).
 from libc.stdint cimport uint64_t, int64_t
 from rmapemu.mm.types cimport machine, address_space
 

@@ -9,7 +9,8 @@ from rmapemu.hw.ops cimport ACCESS_WRITE
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport kernel_touch
 from rmapemu.mm.page_alloc cimport get_page, put_page
-from rmapemu.mm.radix_tree cimport radix_tree_exceptional_entry, radix_tree_next, root_delete, root_insert, root_lookup, root_next, root_replace
+from rmapemu.mm.radix_tree cimport (radix_tree_exceptional_entry, radix_tree_next, root_delete, root_insert, root_lookup, root_next,
+                                    root_replace)
 from rmapemu.mm.rmap_mkclean cimport page_mkclean
 from rmapemu.mm.shmem cimport shmem_writepage
 from rmapemu.mm.swap_lru cimport rotate_reclaimable_page

@@ -7,10 +7,13 @@ from rmapemu.mm.types cimport machine, address_space
 
 # Over any root (the tree of disk tokens, whose items are any number but 0, uses these).
 cdef uint64_t root_lookup(machine* m, uint64_t slot, int height, uint64_t index) noexcept nogil
-cdef int root_insert(machine* m, uint64_t* slot, uint8_t* height, uint64_t index, uint64_t item, uint32_t gfp) noexcept nogil  # 0, -ENOMEM with nothing changed, -EEXIST
-cdef uint64_t root_replace(machine* m, uint64_t* slot, int height, uint64_t index, uint64_t item) noexcept nogil               # old item; 0: none there, nothing changed
+# 0, -ENOMEM with nothing changed, -EEXIST
+cdef int root_insert(machine* m, uint64_t* slot, uint8_t* height, uint64_t index, uint64_t item, uint32_t gfp) noexcept nogil
+# old item; 0: none there, nothing changed
+cdef uint64_t root_replace(machine* m, uint64_t* slot, int height, uint64_t index, uint64_t item) noexcept nogil
 cdef uint64_t root_delete(machine* m, uint64_t* slot, uint8_t* height, uint64_t index) noexcept nogil                          # old item
-cdef uint64_t root_next(machine* m, uint64_t slot, int height, uint64_t* index) noexcept nogil     # first item at or after *index, which is set to where it is; 0: none
+# first item at or after *index, which is set to where it is; 0: none
+cdef uint64_t root_next(machine* m, uint64_t slot, int height, uint64_t* index) noexcept nogil
 
 cdef inline uint64_t radix_tree_lookup(machine* m, address_space* a, uint64_t index) noexcept nogil:
     return root_lookup(m, a.page_tree, a.page_tree_height, index)

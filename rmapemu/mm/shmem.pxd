@@ -13,7 +13,9 @@ cdef enum:                      # sgp_type: who asks shmem_getpage_gfp
 # *major is set where the page had to be read from swap; it may be NULL.
 cdef int shmem_getpage_gfp(machine* m, address_space* a, uint64_t index, uint32_t* pfn, int sgp, uint32_t gfp, bint* major) noexcept nogil
 cdef int shmem_getpage(machine* m, address_space* a, uint64_t index, uint32_t* pfn, bint* major) noexcept nogil  # SGP_CACHE
-cdef int shmem_fault(machine* m, vm_area_struct* vma, uint64_t pgoff, uint32_t* pfn, bint* major) noexcept nogil # 0 with the page locked and referenced; -EFAULT (SIGBUS), -ENOMEM
+# 0 with the page locked and referenced; -EFAULT (SIGBUS), -ENOMEM
+cdef int shmem_fault(machine* m, vm_area_struct* vma, uint64_t pgoff, uint32_t* pfn, bint* major) noexcept nogil
 cdef int shmem_writepage(machine* m, uint32_t pfn) noexcept nogil                # into the swap cache, the slot in the tree, and out
 cdef void shmem_truncate_range(machine* m, address_space* a, uint64_t first, uint64_t last) noexcept nogil   # page offsets, last included
-cdef void shmem_truncate(machine* m, address_space* a, uint64_t size_bytes) noexcept nogil   # everything from that byte on; the last page's tail is cleared
+# everything from that byte on; the last page's tail is cleared
+cdef void shmem_truncate(machine* m, address_space* a, uint64_t size_bytes) noexcept nogil

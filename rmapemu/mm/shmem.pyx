@@ -36,7 +36,8 @@ cdef int shmem_radix_tree_replace(machine* m, address_space* a, uint64_t index, 
     return 0
 
 
-cdef int shmem_add_to_page_cache(machine* m, uint32_t pfn, address_space* a, uint64_t index, uint32_t gfp, uint64_t expected) noexcept nogil:
+cdef int shmem_add_to_page_cache(machine* m, uint32_t pfn, address_space* a, uint64_t index, uint32_t gfp,
+                                 uint64_t expected) noexcept nogil:
     """Where `expected` (a swap entry's item, or 0: nothing) stands: 0, -ENOMEM, -EEXIST, -ENOENT."""
     cdef page* p = &m.pages[pfn]
     cdef int error
@@ -98,7 +99,8 @@ cdef int shmem_writepage(machine* m, uint32_t pfn) noexcept nogil:
 
 
 # ---------------------------------------------------------------- getting a page
-cdef int swap_in_page(machine* m, address_space* a, uint64_t index, uint64_t item, uint32_t gfp, uint32_t* found, bint* major) noexcept nogil:
+cdef int swap_in_page(machine* m, address_space* a, uint64_t index, uint64_t item, uint32_t gfp, uint32_t* found,
+                      bint* major) noexcept nogil:
     """From the swap cache, or from swap, back into the page cache: 0 with the page locked and referenced."""
     cdef uint64_t entry = radix_to_swp_entry(item)
     cdef uint32_t pfn = lookup_swap_cache(m, entry)

@@ -26,7 +26,8 @@ cdef int non_swap_fault(machine* m, vm_area_struct* vma, uint64_t va, uint64_t e
     return VM_FAULT_SIGBUS
 
 
-cdef inline int map_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t entry, uint32_t pfn) noexcept nogil:
+cdef inline int map_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t entry,
+                              uint32_t pfn) noexcept nogil:
     """The locked page takes its swap entry's place; unlocks it. The entry's lock is dropped."""
     cdef uint64_t e = mk_pte(m.hw.fmt, pfn, vma.vm_page_prot)
     cdef int exclusive = 0
@@ -51,7 +52,8 @@ cdef inline int map_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, ui
     return ret
 
 
-cdef int use_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig, uint64_t entry, uint32_t pfn) noexcept nogil:
+cdef int use_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig,
+                  uint64_t entry, uint32_t pfn) noexcept nogil:
     """With a reference to what the swap cache had: maps the page, or lets go of it where things have changed."""
     cdef page* p = &m.pages[pfn]
     cdef int ret = 0

@@ -17,7 +17,8 @@ cdef struct zap_details:
 cdef void tlb_gather_mmu(mmu_gather* tlb, mm_struct* mm, bint fullmm) noexcept nogil
 cdef void tlb_finish_mmu(machine* m, mmu_gather* tlb) noexcept nogil
 # All VMAs from `vma` on in [start, end). Returns the pages of VM_ACCOUNT among them (nr_accounted). details may be NULL.
-cdef uint64_t unmap_vmas(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64_t start, uint64_t end, zap_details* details) noexcept nogil
+cdef uint64_t unmap_vmas(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64_t start, uint64_t end,
+                         zap_details* details) noexcept nogil
 # A range that may span VMAs, `vma` the first, with its own gather and update_hiwater_rss (zap_page_range of the kernel).
 cdef void zap_vma_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, zap_details* details) noexcept nogil
 cdef void zap_page_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil     # the same without details

@@ -169,7 +169,8 @@ cdef void unmap_page_range(machine* m, mmu_gather* tlb, vm_area_struct* vma, uin
 
 
 # ---------------------------------------------------------------- ranges
-cdef uint64_t unmap_vmas(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64_t start, uint64_t end, zap_details* details) noexcept nogil:
+cdef uint64_t unmap_vmas(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64_t start, uint64_t end,
+                         zap_details* details) noexcept nogil:
     cdef uint64_t accounted = 0
     cdef uint64_t first, last
     while vma != NULL and vma.vm_start < end:
@@ -203,7 +204,8 @@ cdef void unmap_linear(machine* m, vm_area_struct* vma, zap_details* d) noexcept
         first = d.first_index
     if last > d.last_index:
         last = d.last_index
-    zap_vma_range(m, vma, vma.vm_start + ((first - vma.vm_pgoff) << m.page_shift), vma.vm_start + ((last - vma.vm_pgoff + 1) << m.page_shift), d)
+    zap_vma_range(m, vma, vma.vm_start + ((first - vma.vm_pgoff) << m.page_shift),
+                  vma.vm_start + ((last - vma.vm_pgoff + 1) << m.page_shift), d)
 
 
 cdef void unmap_mapping_range(machine* m, address_space* a, uint64_t first, uint64_t last, bint even_cows) noexcept nogil:
