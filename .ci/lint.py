@@ -43,7 +43,7 @@ def main() -> int:
     config = f"--config-file={Path('pyproject.toml').absolute()}"
     cache = f"--cache-dir={Path('.mypy_cache').absolute()}"
     results = [
-        passed(BIN / "ruff", "check", "--quiet"),
+        passed(BIN / "ruff", "check", "--quiet", "--output-format=concise"),
         passed(BIN / "cython-lint", "rmapemu", "arch"),
         passed(BIN / "mypy", config, cache, "--no-error-summary", "-p", "rmapemu", where=AS_INSTALLED),
     ]
