@@ -8,19 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmapemu.machine.names import COSTS, COSTS_MEMORY, LOCKS
+from rmapemu.mm.vmstat import COST_NAMES, LOCK_NAMES
 
-__all__ = ["Cost", "Measure"]
+__all__ = ["NR_COSTS", "Cost", "Measure"]
 
-_SCALARS = {name: i for i, name in enumerate(COSTS)}
-_FIRST_LOCK = len(COSTS)
-_FIRST_MEMORY = _FIRST_LOCK + 2 * len(LOCKS)
-_SCALARS.update({name: _FIRST_MEMORY + i for i, name in enumerate(COSTS_MEMORY)})
-NR_COSTS = _FIRST_MEMORY + len(COSTS_MEMORY)
+NR_COSTS = len(COST_NAMES)
+_NUMBER = {name: i for i, name in enumerate(COST_NAMES)}
 
 
 class Cost:
-    """Counters by name: ``cost.vmas_visited``, ``cost.locks["anon_vma_lock"]``; ``as_dict()`` for all.
+    """Counters by name: ``cost.vmas_visited``, ``cost.locks["anon_vma"]``; ``as_dict()`` for all.
 
     >>> cost = Cost(np.arange(NR_COSTS, dtype=np.uint64))
     >>> cost.accesses, cost.tlb_misses, (cost - cost).tlb_misses
@@ -34,12 +31,12 @@ class Cost:
 
     def __getattr__(self, name: str) -> int:
         try:
-            return int(self.values[_SCALARS[name]])
+            return int(self.values[_NUMBER[name]])
         except KeyError:
-            raise AttributeError(f"no counter {name!r} (known: {', '.join(_SCALARS)})") from None
+            raise AttributeError(f"no counter {name!r} (known: {', '.join(COST_NAMES)})") from None
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *_SCALARS]
+        return [*super().__dir__(), *COST_NAMES]
 
     @property
     def tlb_hits(self) -> int:
@@ -49,17 +46,16 @@ class Cost:
     @property
     def locks(self) -> dict[str, int]:
         """Locks taken, by name."""
-        return dict(zip(LOCKS, self.values[_FIRST_LOCK : _FIRST_LOCK + len(LOCKS)].tolist(), strict=True))
+        return {name: getattr(self, f"lock_{name}") for name in LOCK_NAMES}
 
     @property
     def trylock_failed(self) -> dict[str, int]:
         """Trylocks that failed, by name of the lock."""
-        return dict(zip(LOCKS, self.values[_FIRST_LOCK + len(LOCKS) : _FIRST_MEMORY].tolist(), strict=True))
+        return {name: getattr(self, f"trylock_failed_{name}") for name in LOCK_NAMES}
 
-    def as_dict(self) -> dict[str, Any]:
-        """Every counter; ``locks`` and ``trylock_failed`` are dicts by name."""
-        scalars: dict[str, Any] = {name: int(self.values[i]) for name, i in _SCALARS.items()}
-        return scalars | {"locks": self.locks, "trylock_failed": self.trylock_failed}
+    def as_dict(self) -> dict[str, int]:
+        """Every counter, in the order of costs_t."""
+        return dict(zip(COST_NAMES, self.values.tolist(), strict=True))
 
     def __sub__(self, other: Cost) -> Cost:
         return Cost(self.values - other.values)
@@ -76,7 +72,7 @@ class Cost:
         self.values = state
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={int(self.values[i])}" for name, i in _SCALARS.items() if self.values[i])
+        shown = ", ".join(f"{name}={int(self.values[i])}" for name, i in _NUMBER.items() if self.values[i])
         return f"Cost({shown})"
 
 

@@ -23,11 +23,14 @@ from rmapemu.mm.fork cimport mm_alloc
 from rmapemu.mm.filemap cimport file_open
 from rmapemu.mm.swapfile cimport swapon
 from rmapemu.mm.vmscan cimport wakeup_kswapd
+from rmapemu.mm.vmstat cimport read_vm_events, read_zone_stats
+from rmapemu.mm.policy cimport Policy, policy_make
 
 from rmapemu.hw.registry import get as get_backend
 from rmapemu.errors import BusError, GoneError, KernelBug, LockOrderError, OutOfMemory, SegmentationFault, WouldBlock
 from rmapemu.machine.costs import Cost, Measure
-from rmapemu.machine.names import BUGS, CONFIG, LOCKS, LRU, VM_EVENTS, ZONE_STATS
+from rmapemu.machine.names import BUGS, CONFIG, LRU
+from rmapemu.mm.vmstat import LOCK_NAMES, VM_EVENT_NAMES, ZONE_STAT_NAMES
 from rmapemu.machine.sizes import parse_int, parse_size, pick
 
 PAGE_DTYPE = np.dtype([("flags", "u4"), ("mapcount", "i4"), ("count", "i4"), ("mapping", "u4"), ("index", "u8"), ("next", "u4"), ("prev", "u4")])
@@ -125,14 +128,14 @@ cdef class Machine:
         self.reclaim = pick(reclaim, {"v3.2", *_names("rmapemu.reclaim")}, "reclaim")
         self.keys = pick(keys, ("exact", "tlb-latched"), "keys")
         self.thp = pick(thp, ("never", "madvise"), "thp")
-        parse_int(seed, "seed")
+        seed = parse_int(seed, "seed") & 0xffffffffffffffff
         switches = _switches(config)
         sizes = [parse_size(s, "swap") for s in (swap if isinstance(swap, (list, tuple)) else [] if swap is None else [swap])]
         _create(self, memory, frames, switches)
         for size in sizes:
             self._swapon(size)
         if self.reclaim != "v3.2":
-            self.policy = _load("rmapemu.reclaim", self.reclaim)(self, seed)
+            _plug_in(self, _load("rmapemu.reclaim", self.reclaim), seed)
 
     def __dealloc__(self):
         if self.m != NULL:
@@ -182,12 +185,12 @@ cdef class Machine:
         if self.block_error is not None:
             return self._taken_error()
         if b.kind == BUG_WOULD_BLOCK:
-            return WouldBlock(LOCKS[b.lock_class], _owner(self.m, b.lock_class, b.object))
+            return WouldBlock(LOCK_NAMES[b.lock_class], _owner(self.m, b.lock_class, b.object))
         if b.kind == BUG_LOCK_ORDER:
-            return LockOrderError(LOCKS[b.lock_class], LOCKS[b.lock_held])
+            return LockOrderError(LOCK_NAMES[b.lock_class], LOCK_NAMES[b.lock_held])
         condition = b.condition.decode() if b.condition != NULL else ""
         if b.kind == BUG_DEADLOCK:
-            condition = f"{LOCKS[b.lock_class]} of {_owner(self.m, b.lock_class, b.object)} is held already"
+            condition = f"{LOCK_NAMES[b.lock_class]} of {_owner(self.m, b.lock_class, b.object)} is held already"
         return KernelBug(BUGS[b.kind], condition, b.function.decode() if b.function != NULL else "")
 
     cdef object access_error(self, int64_t code, uint64_t va, int kind, uint32_t pid):
@@ -291,13 +294,14 @@ cdef class Machine:
     @property
     def vmstat(self):
         """dict: the counters of /proc/vmstat under their names; nr_* and pages are in pages."""
+        cdef uint64_t zones[NR_VM_ZONE_STAT_ITEMS]
+        cdef uint64_t events[NR_VM_EVENT_ITEMS]
         cdef int i
         self.readable()
-        stats = {}
-        for i in range(NR_VM_ZONE_STAT_ITEMS):
-            stats[ZONE_STATS[i]] = sum([<int64_t>self.m.zones[z].vm_stat[i] for z in range(<int>self.m.nr_zones)])
-        for i in range(NR_VM_EVENT_ITEMS):
-            stats[VM_EVENTS[i]] = self.m.vm_events[i]
+        read_zone_stats(self.m, zones)
+        read_vm_events(self.m, events)
+        stats = {ZONE_STAT_NAMES[i]: <int64_t>zones[i] for i in range(NR_VM_ZONE_STAT_ITEMS)}
+        stats.update({VM_EVENT_NAMES[i]: events[i] for i in range(NR_VM_EVENT_ITEMS)})
         return stats
 
     def meminfo(self):
@@ -498,6 +502,15 @@ cdef int _create(Machine self, object memory, object frames, dict switches) exce
     return 0
 
 
+cdef int _plug_in(Machine self, Policy policy, uint64_t seed) except -1:
+    cdef int err = 0
+    self.m.policy = policy_make(self.m, policy, seed, &err)
+    if err:
+        raise errno_error(err, f"reclaim={policy.name!r}")
+    self.policy = policy
+    return 0
+
+
 def _positive(value, name):
     number = parse_int(value, name)
     if not 0 < number < 1 << 62:
@@ -520,20 +533,9 @@ cdef object _owner(machine* m, int lock_class, void* owner):
     return "the machine"
 
 
-cdef uint64_t swap_cached(machine* m):
-    """Pages in the swap cache."""
-    cdef uint64_t n = 0
-    cdef uint32_t i
-    cdef int t
-    for t in range(<int>m.nr_swapfiles):
-        for i in range(1, m.swap_info[t].max):
-            n += (m.swap_info[t].swap_map[i] & SWAP_HAS_CACHE) != 0
-    return n
-
-
 cdef object _meminfo(machine* m, dict s):
     """/proc/meminfo in pages."""
-    cached = swap_cached(m)
+    cached = m.nr_swapcache_pages
     total = sum([m.zones[z].present_pages for z in range(<int>m.nr_zones)])
     return {
         "MemTotal": total, "MemFree": s["nr_free_pages"], "Buffers": 0,

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Every entry and table of an address space, found from its root as the hardware finds them, whatever the VMAs say.
+from libc.stdint cimport uint64_t
+from rmapemu.mm.types cimport machine, mm_struct
+
+# Told of every leaf entry that is not none (level 0) and every huge one (above). Not 0: stop with it.
+ctypedef int (*entry_visitor)(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level, uint64_t entry) noexcept nogil
+# Told of every table, before its entries.
+ctypedef int (*table_visitor)(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level, uint64_t pa) noexcept nogil
+
+cdef enum:
+    BAD_TABLE_ENTRY = 0x7fff    # what walk_tables returns for an entry that is neither empty, nor a leaf, nor points at a frame of tables
+
+# visit or table may be NULL.
+cdef int walk_tables(machine* m, mm_struct* mm, entry_visitor visit, table_visitor table, void* ctx) noexcept nogil
