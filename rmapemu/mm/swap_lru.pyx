@@ -17,7 +17,8 @@ cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     cdef zone* z = page_zone(m, pfn)
     cdef int active = lru & LRU_ACTIVE
-    VM_BUG_ON(m, (p.flags & (PG_active | PG_unevictable)) == (PG_active | PG_unevictable), b"PageActive(page) && PageUnevictable(page)", b"lru_cache_add_lru")
+    cdef uint32_t both = PG_active | PG_unevictable
+    VM_BUG_ON(m, (p.flags & both) == both, b"PageActive(page) && PageUnevictable(page)", b"lru_cache_add_lru")
     VM_BUG_ON(m, p.flags & PG_lru, b"PageLRU(page)", b"lru_cache_add_lru")
     spin_lock(m, LOCK_LRU)
     p.flags = (p.flags & ~<uint32_t>(PG_active | PG_unevictable)) | PG_lru

@@ -2,9 +2,8 @@
 # Swap areas, slots and their counts. Kernel: mm/swapfile.c.
 from libc.stdint cimport uint64_t, uint32_t, uint8_t
 from rmapemu.mm.types cimport machine
+from rmapemu.mm.swap_scan cimport get_swap_page, swapon
 
-cdef int swapon(machine* m, uint64_t size_bytes, int prio) noexcept nogil            # type, or -errno
-cdef uint64_t get_swap_page(machine* m) noexcept nogil                               # entry with SWAP_HAS_CACHE, or 0: full (slot 0 is never given)
 cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil   # room for one more count after -ENOMEM: 0, -ENOMEM
 cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil                   # 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
 cdef int swapcache_prepare(machine* m, uint64_t entry) noexcept nogil                # 0, -EEXIST, -ENOENT

@@ -1,86 +1,20 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # SPDX-License-Identifier: GPL-2.0-only
-# Reclaim's plan: how much of which list, how hard, until when; kswapd and direct reclaim; pages that cannot be evicted.
-# Kernel: mm/vmscan.c (v3.2), get_scan_count, shrink_zone, balance_pgdat, do_try_to_free_pages, putback_lru_page.
+# Reclaim's plan: how much of which list, how hard, until when; kswapd and direct reclaim.
+# Kernel: mm/vmscan.c (v3.2), get_scan_count, shrink_zone, balance_pgdat, do_try_to_free_pages.
 # kswapd runs inside the allocation that wakes it, to its end; no slab shrinkers, no flusher, no soft limits; every loop is bounded.
-from libc.errno cimport EBUSY
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.page_alloc cimport put_page, zone_watermark_ok
-from rmapemu.mm.swap_lru cimport add_page_to_lru_list, add_page_to_unevictable_list, del_page_from_lru_list, lru_cache_add_lru, page_is_file_cache, page_lru
+from rmapemu.mm.page_alloc cimport zone_watermark_ok
+from rmapemu.mm.swap_lru cimport del_page_from_lru_list, page_lru
 from rmapemu.mm.types cimport *
-from rmapemu.mm.vmscan_list cimport evictable, putback_lru_pages, scan_control, shrink_active_list, shrink_inactive_list, shrink_page_list
+from rmapemu.mm.vmscan_list cimport putback_lru_pages, shrink_active_list, shrink_inactive_list
+from rmapemu.mm.vmscan_page cimport scan_control, shrink_page_list
 
 cdef enum:
     KSWAPD_ZONE_BALANCE_GAP_RATIO = 100
-    VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_RESERVED | VM_PFNMAP
     MAX_PASSES = 1 << 20        # of kswapd: far above what a balanced end takes
     MAX_IDLE_PASSES = 16        # passes over all priorities that freed nothing
-
-
-# ---------------------------------------------------------------- evictable or not
-cdef bint page_evictable(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    if not evictable(m, pfn):
-        return False
-    if vma != NULL and (vma.vm_flags & (VM_LOCKED | VM_SPECIAL)) == VM_LOCKED:
-        # is_mlocked_vma: a new page of a locked mapping is born mlocked
-        p.flags |= PG_mlocked
-        inc_zone_page_state(m, pfn, NR_MLOCK)
-        count_vm_event(m, UNEVICTABLE_PGMLOCKED)
-        return False
-    return True
-
-
-cdef int isolate_lru_page(machine* m, uint32_t pfn) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    cdef int lru
-    VM_BUG_ON(m, p.count == 0, b"!page_count(page)", b"isolate_lru_page")
-    if not p.flags & PG_lru:
-        return -EBUSY
-    spin_lock(m, LOCK_LRU)
-    lru = page_lru(p)
-    p.count += 1
-    p.flags &= ~<uint32_t>PG_lru
-    del_page_from_lru_list(m, page_zone(m, pfn), pfn, lru)
-    spin_unlock(m, LOCK_LRU)
-    if m.policy != NULL and lru != LRU_UNEVICTABLE:
-        m.policy.removed(m, m.policy.state, pfn)
-    return 0
-
-
-cdef void putback_lru_page(machine* m, uint32_t pfn) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    cdef uint32_t was = p.flags
-    VM_BUG_ON(m, p.flags & PG_lru, b"PageLRU(page)", b"putback_lru_page")
-    p.flags &= ~<uint32_t>(PG_active | PG_unevictable)
-    if evictable(m, pfn):
-        lru_cache_add_lru(m, pfn, (LRU_INACTIVE_FILE if page_is_file_cache(p) else LRU_INACTIVE_ANON) + ((was & PG_active) != 0))
-        if was & PG_unevictable:
-            count_vm_event(m, UNEVICTABLE_PGRESCUED)
-    else:
-        add_page_to_unevictable_list(m, pfn)
-        if not was & PG_unevictable:
-            count_vm_event(m, UNEVICTABLE_PGCULLED)
-    put_page(m, pfn)
-
-
-cdef void check_move_unevictable_page(machine* m, uint32_t pfn) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    cdef zone* z = page_zone(m, pfn)
-    cdef bint rescued
-    VM_BUG_ON(m, p.flags & PG_active, b"PageActive(page)", b"check_move_unevictable_page")
-    spin_lock(m, LOCK_LRU)
-    rescued = evictable(m, pfn)
-    del_page_from_lru_list(m, z, pfn, LRU_UNEVICTABLE)
-    if rescued:
-        p.flags &= ~<uint32_t>PG_unevictable
-        count_vm_event(m, UNEVICTABLE_PGRESCUED)
-    # still held there: to the far end of the list
-    add_page_to_lru_list(m, z, pfn, page_lru(p))
-    spin_unlock(m, LOCK_LRU)
-    if rescued and m.policy != NULL:
-        m.policy.added(m, m.policy.state, pfn)
 
 
 # ---------------------------------------------------------------- how much of which list
