@@ -43,10 +43,6 @@ cdef inline int bad(census* c, const char* what, int about, uint64_t id, int64_t
 
 cdef int census_init(census* c, machine* m) noexcept nogil      # 0, -ENOMEM
 cdef void census_free(census* c, machine* m) noexcept nogil
-# Each 0, or -1 with the finding noted; in this order, for the later ones need what the earlier ones counted.
-cdef int check_mms(census* c, machine* m) noexcept nogil            # VMAs, entries, rss, nr_ptes, TLB
-cdef int check_anon_vmas(census* c, machine* m) noexcept nogil      # lists, chains, refcounts, roots
-cdef int check_files(census* c, machine* m) noexcept nogil          # page caches, i_mmap
-cdef int check_swap(census* c, machine* m) noexcept nogil           # swap_map, swap cache
+# Each 0, or -1 with the finding noted. After those of census_mm and census_files, for they need what these counted.
 cdef int check_lists(census* c, machine* m) noexcept nogil          # LRU lists, free blocks
 cdef int check_frames(census* c, machine* m) noexcept nogil         # mapcount, count, zone counters

@@ -7,8 +7,6 @@ from libc.stdlib cimport calloc, free
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from rmapemu.mm.swap_lru cimport page_lru
 from rmapemu.mm.types cimport *
-cimport rmapemu.machine.census_files as files
-cimport rmapemu.machine.census_mm as mms
 
 
 cdef int census_init(census* c, machine* m) noexcept nogil:
@@ -43,22 +41,6 @@ cdef void census_free(census* c, machine* m) noexcept nogil:
     free(c.slots)
     free(c.shmem_slots)
     free(c.free_avs)
-
-
-cdef int check_mms(census* c, machine* m) noexcept nogil:
-    return mms.check_mms(c, m)
-
-
-cdef int check_anon_vmas(census* c, machine* m) noexcept nogil:
-    return mms.check_anon_vmas(c, m)
-
-
-cdef int check_files(census* c, machine* m) noexcept nogil:
-    return files.check_files(c, m)
-
-
-cdef int check_swap(census* c, machine* m) noexcept nogil:
-    return files.check_swap(c, m)
 
 
 # ---------------------------------------------------------------- LRU lists and free blocks

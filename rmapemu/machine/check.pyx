@@ -5,6 +5,8 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 from rmapemu.machine.census cimport *
+from rmapemu.machine.census_files cimport check_files, check_swap
+from rmapemu.machine.census_mm cimport check_anon_vmas, check_mms
 from rmapemu.machine.machine cimport Machine
 from rmapemu.mm.types cimport *
 
