@@ -3,4 +3,4 @@
 from rmapemu.hw.format cimport pt_format
 
 cdef object fill_format(pt_format* f, object source)        # source: a Format; raises OverflowError where a member does not fit
-cdef frozenset capabilities_of(const pt_format* f)          # what the bits say that the MMU can do
+cdef object capabilities_of(const pt_format* f)          # what the bits say that the MMU can do

@@ -123,7 +123,7 @@ cdef object fill_leaf(pt_format* f, object source):
     f.chg_mask = source.chg_mask
 
 
-cdef frozenset capabilities_of(const pt_format* f):
+cdef object capabilities_of(const pt_format* f):
     return frozenset([name for name, has in (
         ("nx", f.has_nx), ("storage-keys", f.key_referenced), ("huge-pmd", f.level[1].huge.mask[0]),
         ("growing", f.max_levels > f.levels), ("nonlinear", f.file.mask[0])) if has])
