@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command line: ``rmapemu record``, ``replay``, ``arch``, ..."""
+"""The command line: `rmapemu replay`, `record`, `arch`."""
+
+from rmapemu.cli.app import main
+
+__all__ = ["main"]

@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables and figures of results."""
+"""Tables for terminals and pipes, progress bars."""
+
+from rmapemu.report.console import Progress, console, print_rows
+
+__all__ = ["Progress", "console", "print_rows"]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What people see: rich tables and progress bars on a terminal, plain text without colours everywhere else.
+
+Models nothing of the kernel.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+PIPE_COLUMNS = 1000  # nothing is wrapped that a program may read
+
+
+def console(file: TextIO | None = None) -> Console:
+    """A rich console on the file (sys.stdout); what is no terminal gets neither colours nor wrapping."""
+    file = sys.stdout if file is None else file
+    if file.isatty():
+        return Console(file=file, highlight=False)
+    return Console(file=file, width=PIPE_COLUMNS, color_system=None, force_terminal=False, highlight=False, soft_wrap=True)
+
+
+def table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> Table:
+    """A rich table of rows of text: the first row is the head. numbers: all columns but the first to the right."""
+    out = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for i, head in enumerate(rows[0]):
+        out.add_column(head, justify="right" if i and numbers else "left", overflow="fold")
+    for row in rows[1:]:
+        out.add_row(*row)
+    return out
+
+
+def print_rows(
+    rows: Sequence[Sequence[str]], notes: Sequence[str] = (), *, plain: Callable[[list[list[str]]], str], numbers: bool = True
+) -> None:
+    """The rows as a table on standard output, then the notes, a line each. plain: draws them where that is a pipe."""
+    if sys.stdout.isatty():
+        out = console()
+        out.print(table(rows, numbers=numbers))
+        for note in notes:
+            out.print(note, style="dim", markup=False)
+        return
+    print(plain([list(row) for row in rows]))
+    for note in notes:
+        print(note)
+
+
+class Progress:
+    """`with Progress() as p: p(what, done, total)`: a bar for each `what`, on standard error, if that is a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._tasks: dict[str, TaskID] = {}
+        if sys.stderr.isatty():
+            text = TextColumn("{task.description}")
+            self._bar = Bar(
+                text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console(sys.stderr), transient=True
+            )
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        if self._bar is None:
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done, total=total)
