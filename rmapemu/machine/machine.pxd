@@ -21,7 +21,7 @@ cdef class Machine:
     cdef readonly str rmap_design       # name of the rmap design
     cdef readonly str keys              # "exact" or "tlb-latched"
     cdef readonly str thp
-    cdef object policy                  # the plug-in that made machine.policy; None: v3.2
+    cdef readonly object policy         # the plug-in that made machine.policy; None: v3.2
     cdef dict tasks                     # pid -> (number of the mm's slot, name, parent's pid)
     cdef dict file_names                # ino -> (generation, name)
     cdef object block_function          # lab.on_block: what runs when a blocking lock is waited for

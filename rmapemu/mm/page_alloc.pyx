@@ -226,12 +226,13 @@ cdef void put_page(machine* m, uint32_t pfn) noexcept nogil:
 cdef uint64_t alloc_table(void* ctx, int order) noexcept nogil:
     cdef machine* m = <machine*>ctx
     cdef uint32_t pfn, i
+    cdef uint32_t n = <uint32_t>1 << order
     if rm_unlikely(m.fail.nth != 0) and should_fail(m, KMEM_TABLE, GFP_KERNEL):
         return 0
     pfn = alloc_frames(m, GFP_KERNEL, order)
     if pfn == 0:
         return 0
-    for i in range(<uint32_t>1 << order):
+    for i in range(n):
         m.pages[pfn + i].flags |= PG_table
     page_zone(m, pfn).vm_stat[NR_PAGETABLE] += <uint64_t>1 << order
     return <uint64_t>pfn << m.page_shift
@@ -241,7 +242,8 @@ cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil:
     cdef machine* m = <machine*>ctx
     cdef uint32_t pfn = <uint32_t>(pa >> m.page_shift)
     cdef uint32_t i
-    for i in range(<uint32_t>1 << order):
+    cdef uint32_t n = <uint32_t>1 << order
+    for i in range(n):
         m.pages[pfn + i].flags &= ~<uint32_t>PG_table
     page_zone(m, pfn).vm_stat[NR_PAGETABLE] -= <uint64_t>1 << order
     m.pages[pfn].count = 0
