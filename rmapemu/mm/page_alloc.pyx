@@ -253,7 +253,7 @@ cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil:
 # ---------------------------------------------------------------- start
 cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t used) noexcept nogil:
     cdef zone* z = &m.zones[i]
-    cdef uint32_t l
+    cdef int l
     z.zone_start_pfn = <uint32_t>start
     z.spanned_pages = <uint32_t>frames
     z.present_pages = <uint32_t>(frames - used)
