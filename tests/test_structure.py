@@ -11,7 +11,7 @@ from support import sources
 RANK = {"cli": 4, "report": 3, "sim": 3, "kit": 3, "trace": 2, "machine": 2, "mm": 1, "hw": 0}
 """Imports point to a lower rank or stay in their folder: cli -> report, sim, kit -> trace, machine -> mm -> hw."""
 
-LEAVES = {"data", "_version"}
+LEAVES = {"_version", "data", "errors"}
 """May be used from anywhere, and use nothing."""
 
 MAX_LINES = 300
