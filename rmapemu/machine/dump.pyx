@@ -72,8 +72,6 @@ cdef object _mmlist(machine* m):
     while mm != NULL and len(pids) <= m.nr_mms:
         pids.append(mm.pid)
         mm = mm.mmlist_next
-        if mm == m.mmlist_head:
-            break
     return pids
 
 

@@ -1,0 +1,62 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# The workbench's base. Kernel: none.
+# What the bench does leaves costs, events and the orders of fail_alloc as they were.
+from libc.errno cimport ENOMEM
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from rmapemu.hw.costs cimport costs_t
+from rmapemu.machine.machine cimport Machine, op_t, trapped, TRAPPED
+from rmapemu.mm.types cimport *
+
+from rmapemu.errors import GoneError
+from rmapemu.machine.sizes import parse_int
+
+
+cdef class Bench:
+    """The workbench's operations need a machine; see Lab."""
+
+    def __init__(self, Machine machine not None):
+        self.machine = machine
+
+    cdef int open(self) except -1:
+        self.machine.readable()
+        if self.machine.busy:
+            raise RuntimeError("the machine is running an operation: one machine serves one thread at a time")
+        return 0
+
+    cdef int64_t do(self, op_t op, const uint64_t* a) except? -100000:
+        cdef machine* m
+        cdef costs_t cost
+        cdef uint64_t events[NR_VM_EVENT_ITEMS]
+        cdef fail_rule rule
+        cdef int64_t r
+        self.open()
+        m = self.machine.m
+        cost = m.hw.cost
+        memcpy(events, m.vm_events, sizeof(events))
+        rule = m.fail
+        m.fail.nth = 0
+        r = trapped(m, op, a)
+        m.fail = rule
+        memcpy(m.vm_events, events, sizeof(events))
+        m.hw.cost = cost
+        if r == TRAPPED:
+            raise self.machine.unwound()
+        if r == -ENOMEM:
+            raise MemoryError(f"the workbench needs a frame or an object: {self.machine.lists()}")
+        return r
+
+    cdef anon_vma* av(self, object serial) except NULL:
+        cdef kmem_cache* k = &self.machine.m.kmem[KMEM_ANON_VMA]
+        cdef anon_vma* first = <anon_vma*>k.base
+        cdef uint32_t wanted = parse_int(serial, "anon_vma")
+        cdef uint64_t i, at = k.free_head
+        free_ones = set()
+        while at:
+            free_ones.add((at - 1) // sizeof(anon_vma))
+            at = (<uint64_t*>(k.base + at - 1 + k.link_bytes))[0]
+        for i in range(1, k.used_bytes // sizeof(anon_vma)):
+            if first[i].serial == wanted and i not in free_ones:
+                return &first[i]
+        raise GoneError(f"anon_vma {serial} is gone, or never was")

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The workbench.
+from libc.stdint cimport uint32_t
+from rmapemu.machine.lab_pte cimport LabPte
+
+cdef class Lab(LabPte):
+    cdef uint32_t* _mutex(self, str lock, object owner) except NULL     # its state word

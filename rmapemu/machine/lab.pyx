@@ -1,0 +1,243 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# The workbench: locks held by "someone else", failing allocations, life after death; and all that it inherits.
+# Kernel: none of it; lib/fault-inject.c for fail_alloc.
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from rmapemu.hw.costs cimport *
+from rmapemu.machine.file cimport file_handle, mapping_arg
+from rmapemu.machine.lab_pte cimport LabPte
+from rmapemu.machine.machine cimport Machine
+from rmapemu.machine.page cimport page_handle
+from rmapemu.machine.process cimport mm_arg
+from rmapemu.machine.vma cimport vma_arg
+from rmapemu.mm.lock cimport release_all
+from rmapemu.mm.types cimport *
+
+from rmapemu.machine.names import KMEM
+from rmapemu.machine.page import Page
+from rmapemu.machine.process import Process
+from rmapemu.machine.sizes import parse_int, pick
+from rmapemu.machine.vma import Vma
+from rmapemu.mm.vmstat import LOCK_NAMES
+
+_HOLDABLE = ("page", "mmap_sem", "ptl", "anon_vma", "i_mmap_mutex")
+
+
+cdef int ask(machine* m, int lock_class, void* owner) noexcept nogil:
+    """machine.block_callback: 0 when Python's function helped. It may use the bench, and so the trap of the call that waits."""
+    cdef uint8_t trap[512]
+    cdef int helped
+    memcpy(trap, m.trap, sizeof(trap))
+    with gil:
+        helped = call_python(m, lock_class, owner)
+    memcpy(m.trap, trap, sizeof(trap))
+    m.trap_set = 1
+    return 0 if helped else -1
+
+
+cdef bint call_python(machine* m, int lock_class, void* owner) noexcept:
+    cdef Machine self = <Machine>m.py
+    was, self.busy = self.busy, False
+    try:
+        return bool(self.block_function(LOCK_NAMES[lock_class], owner_handle(self, lock_class, owner)))
+    except BaseException as error:
+        self.block_error = error
+        return False
+    finally:
+        self.busy = was
+
+
+cdef object owner_handle(Machine self, int lock_class, void* owner):
+    """What has the lock: a Page, a Process, a File, the serial number of an anon_vma, or None."""
+    if owner == NULL:
+        return None
+    if lock_class == LOCK_PAGE:
+        return page_handle(self, <uint32_t>(<page*>owner - self.m.pages))
+    if lock_class == LOCK_MMAP_SEM or lock_class == LOCK_PTL:
+        return Process(self, (<mm_struct*>owner).pid)
+    if lock_class == LOCK_I_MMAP:
+        return file_handle(self, <address_space*>owner)
+    return (<anon_vma*>owner).serial if lock_class == LOCK_ANON_VMA else None
+
+
+cdef class Lab(LabPte):
+    """The workbench: any state built by hand, raw. What it does costs nothing and is no event; its own allocations never fail by order.
+
+    >>> from rmapemu import Machine
+    >>> m = Machine(memory="16M")
+    >>> lab = m.lab
+    >>> mm, page = lab.mm(), lab.page()
+    >>> vma = lab.vma(mm, 0x3000, 1)
+    >>> m.rmap.anon_vma_prepare(vma)
+    >>> m.rmap.page_add_new_anon_rmap(page, vma, 0x3000)
+    >>> lab.set_pte(mm, 0x3000, page, write=True).pfn == page.pfn
+    True
+    >>> m.rmap.page_address_in_vma(page, vma) == 0x3000
+    True
+    """
+
+    # ------------------------------------------------------------ locks
+    cdef uint32_t* _mutex(self, str lock, object owner) except NULL:
+        """The state of a mutex: ptl of a Process, i_mmap_mutex of a File, anon_vma of a serial number, Page or Vma."""
+        cdef vm_area_struct* v
+        if lock == "ptl":
+            return &mm_arg(self.machine, owner).page_table_lock
+        if lock == "i_mmap_mutex":
+            return &mapping_arg(self.machine, owner).i_mmap_lock
+        serial = owner
+        if isinstance(owner, Page):
+            serial = owner.anon_vma
+        elif isinstance(owner, Vma):
+            v = vma_arg(self.machine, owner)
+            serial = v.anon_vma.serial if v.anon_vma != NULL else None
+        if serial is None:
+            raise ValueError(f"{owner!r} has no anon_vma")
+        return &self.av(serial).root.lock
+
+    def hold(self, str lock, owner, str mode="w"):
+        """Marks a lock as held by someone else: ``"page"`` of a Page, ``"mmap_sem"`` (mode r or w) and ``"ptl"`` of a Process,
+        ``"i_mmap_mutex"`` of a File, ``"anon_vma"`` of a Page, Vma or serial number (the root's lock, as all of a tree's are).
+        """
+        cdef mm_struct* mm
+        self.open()
+        pick(lock, _HOLDABLE, "lock")
+        pick(mode, ("r", "w"), "mode")
+        if lock == "page":
+            p = self._page(owner)
+            if p.flags & PG_locked:
+                raise ValueError(f"{owner!r} is locked already")
+            p.flags |= PG_locked | PG_locked_other
+        elif lock == "mmap_sem":
+            mm = mm_arg(self.machine, owner)
+            if mm.mmap_sem != 0 or mm.mmap_sem_other != 0:
+                raise ValueError(f"mmap_sem of {owner!r} is held already")
+            mm.mmap_sem_other = 1 if mode == "r" else 2
+        else:
+            state = self._mutex(lock, owner)
+            if state[0] != LOCK_FREE:
+                raise ValueError(f"{lock} of {owner!r} is held already")
+            state[0] = LOCK_OTHER
+        self.machine.m.nr_held_other += 1
+
+    def release(self, str lock, owner):
+        """The other one releases what `hold` took for it."""
+        cdef mm_struct* mm
+        self.open()
+        pick(lock, _HOLDABLE, "lock")
+        if lock == "page":
+            p = self._page(owner)
+            held = p.flags & PG_locked_other
+            if held:
+                p.flags &= ~<uint32_t>(PG_locked | PG_locked_other)
+        elif lock == "mmap_sem":
+            mm = mm_arg(self.machine, owner)
+            held = mm.mmap_sem_other
+            mm.mmap_sem_other = 0
+        else:
+            state = self._mutex(lock, owner)
+            held = state[0] == LOCK_OTHER
+            if held:
+                state[0] = LOCK_FREE
+        if not held:
+            raise ValueError(f"{lock} of {owner!r} is not held by someone else")
+        self.machine.m.nr_held_other -= 1
+
+    def lock_page(self, page):
+        """Takes PG_locked as the caller of a function of the reverse map has to."""
+        p = self._page(page)
+        if p.flags & PG_locked:
+            raise ValueError(f"{page!r} is locked already")
+        p.flags |= PG_locked
+
+    def unlock_page(self, page):
+        """Drops PG_locked."""
+        p = self._page(page)
+        p.flags &= ~<uint32_t>PG_locked
+
+    def on_block(self, function):
+        """What runs when a blocking lock is waited for: ``function(lock, owner)``, true when it had the lock released. It may use the
+        bench only. What it raises comes out of the operation that waited. None: WouldBlock is raised.
+        """
+        self.open()
+        if function is not None and not callable(function):
+            raise TypeError(f"{function!r} is not callable")
+        self.machine.block_function = function
+        if function is None:
+            self.machine.m.block_callback = NULL
+        else:
+            self.machine.m.block_callback = ask
+
+    def locks_held(self):
+        """What the running (or abandoned) operation holds, in the order taken: (lock, owner)."""
+        cdef uint32_t i
+        cdef machine* m
+        self.machine.readable()
+        m = self.machine.m
+        return [(LOCK_NAMES[m.held_stack[i].lock_class], owner_handle(self.machine, m.held_stack[i].lock_class, m.held_stack[i].object))
+                for i in range(m.held_top)]
+
+    # ------------------------------------------------------------ memory
+    def fail_alloc(self, nth, count=1, kind=None, gfp=0):
+        """The nth matching allocation from now, and count in all, fail; ``kind`` is a name or several (None: all), ``gfp`` bits that the
+        call must have. nth=0: off. Returns how many failed so far.
+        """
+        cdef fail_rule* rule
+        cdef int number
+        self.open()
+        rule = &self.machine.m.fail
+        nth, count = parse_int(nth, "nth"), parse_int(count, "count")
+        if nth < 0 or count < 1:
+            raise ValueError(f"nth={nth}, count={count}: expected nth of at least 0 and count of at least 1")
+        names = KMEM if kind is None else (kind,) if isinstance(kind, str) else tuple(kind)
+        mask = 0
+        for name in names:
+            number = KMEM.index(pick(name, KMEM, "kind"))
+            mask |= 1 << number
+        rule.nth = nth
+        rule.count = count
+        rule.kind_mask = mask
+        rule.gfp_mask = parse_int(gfp, "gfp")
+        return rule.failed
+
+    def slab_reuse(self, str mode):
+        """``"lifo"``: the object freed last is reused first. ``"none"``: none is reused."""
+        self.open()
+        self.machine.m.slab_reuse = pick(mode, ("lifo", "none"), "mode") == "lifo"
+
+    def swap_writeok(self, type, on):
+        """Whether new slots may be taken from an area."""
+        cdef swap_info_struct* si
+        self.open()
+        t, _ = self._slot(type, 1)
+        si = &self.machine.m.swap_info[<int>t]
+        si.flags = si.flags | SWP_WRITEOK if on else si.flags & ~SWP_WRITEOK
+
+    def mmlist(self, mm):
+        """Is the mm on the list of those with swapped pages?"""
+        cdef mm_struct* to
+        self.open()
+        to = mm_arg(self.machine, mm)
+        return to.mmlist_prev != NULL or self.machine.m.mmlist_head == to
+
+    def mmlist_add(self, mm):
+        """Puts the mm first on the list of those with swapped pages."""
+        cdef mm_struct* to
+        cdef machine* m
+        self.open()
+        m = self.machine.m
+        to = mm_arg(self.machine, mm)
+        if to.mmlist_prev != NULL or m.mmlist_head == to:
+            raise ValueError(f"{mm!r} is on the mmlist already")
+        to.mmlist_next = m.mmlist_head
+        if to.mmlist_next != NULL:
+            to.mmlist_next.mmlist_prev = to
+        m.mmlist_head = to
+
+    # ------------------------------------------------------------ after a KernelBug
+    def revive(self):
+        """The machine goes on after a KernelBug, its locks dropped; the state is as it was at the BUG."""
+        self.open()
+        release_all(self.machine.m)
+        self.machine.m.dead = 0
+        self.machine.m.bug.kind = BUG_NONE
