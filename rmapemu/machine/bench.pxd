@@ -7,5 +7,6 @@ from rmapemu.mm.types cimport address_space, anon_vma, machine, mm_struct
 cdef class Bench:
     cdef readonly Machine machine
     cdef int open(self) except -1                                       # raises when closed, or busy outside of a callback
+    cdef int outside(self) except -1                                    # open, and not in a callback
     cdef int64_t do(self, op_t op, const uint64_t* a) except? -100000   # what it returned; raises MemoryError for -ENOMEM
     cdef anon_vma* av(self, object serial) except NULL                  # the live anon_vma of that serial number

@@ -21,8 +21,14 @@ cdef class Bench:
 
     cdef int open(self) except -1:
         self.machine.readable()
-        if self.machine.busy:
+        if self.machine.busy and not self.machine.in_callback:
             raise RuntimeError("the machine is running an operation: one machine serves one thread at a time")
+        return 0
+
+    cdef int outside(self) except -1:
+        self.open()
+        if self.machine.in_callback:
+            raise RuntimeError("VMAs stay as they are while an operation waits for a Python function")
         return 0
 
     cdef int64_t do(self, op_t op, const uint64_t* a) except? -100000:

@@ -38,14 +38,14 @@ cdef int ask(machine* m, int lock_class, void* owner) noexcept nogil:
 
 cdef bint call_python(machine* m, int lock_class, void* owner) noexcept:
     cdef Machine self = <Machine>m.py
-    was, self.busy = self.busy, False
+    self.in_callback = True
     try:
         return bool(self.block_function(LOCK_NAMES[lock_class], owner_handle(self, lock_class, owner)))
     except BaseException as error:
         self.block_error = error
         return False
     finally:
-        self.busy = was
+        self.in_callback = False
 
 
 cdef object owner_handle(Machine self, int lock_class, void* owner):

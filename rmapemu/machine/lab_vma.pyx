@@ -118,8 +118,10 @@ cdef class LabVma(Bench):
 
     def mm(self, str name="lab"):
         """A new Process with an empty address space."""
-        cdef int64_t slot = self.do(op_mm, NULL)
-        cdef mm_struct* mm = <mm_struct*>self.machine.m.kmem[KMEM_MM].base + slot
+        cdef mm_struct* mm
+        self.outside()
+        slot = self.do(op_mm, NULL)
+        mm = <mm_struct*>self.machine.m.kmem[KMEM_MM].base + slot
         self.machine.tasks[mm.pid] = (slot, name, 0)
         return Process(self.machine, mm.pid)
 
@@ -139,7 +141,7 @@ cdef class LabVma(Bench):
         """A VMA of npages pages at start. pgoff in pages: by default start's page number, for a file 0."""
         cdef uint64_t a[7]
         cdef mm_struct* to
-        self.open()
+        self.outside()
         to = mm_arg(self.machine, mm)
         a[0] = <uint64_t>to
         a[1], a[2] = self._range(to, start, npages, NULL)
@@ -159,7 +161,7 @@ cdef class LabVma(Bench):
         cdef uint64_t a[7]
         cdef vm_area_struct* v
         cdef mm_struct* to
-        self.open()
+        self.outside()
         v = vma_arg(self.machine, vma)
         to = v.vm_mm if mm is None else mm_arg(self.machine, mm)
         a[0] = <uint64_t>to
@@ -175,7 +177,7 @@ cdef class LabVma(Bench):
         """Moves, grows or shrinks the VMA; its entries stay where they are. Returns a handle with the new range."""
         cdef uint64_t a[4]
         cdef vm_area_struct* v
-        self.open()
+        self.outside()
         v = vma_arg(self.machine, vma)
         a[0] = <uint64_t>v
         a[1], a[2] = self._range(v.vm_mm, start, npages, v)
@@ -186,7 +188,7 @@ cdef class LabVma(Bench):
         """The VMA's flags; sets them first where some are given (VM_NONLINEAR moves it to the file's other list)."""
         cdef uint64_t a[2]
         cdef vm_area_struct* v
-        self.open()
+        self.outside()
         v = vma_arg(self.machine, vma)
         if flags is not None:
             a[0] = <uint64_t>v
@@ -203,7 +205,7 @@ cdef class LabVma(Bench):
         """Frees the VMA; ``rmap.unlink_anon_vmas`` comes first. Entries in its range stay."""
         cdef uint64_t a[1]
         cdef vm_area_struct* v
-        self.open()
+        self.outside()
         v = vma_arg(self.machine, vma)
         if v.avc_head != NULL:
             raise ValueError(f"{vma!r} is linked to anon_vmas: call rmap.unlink_anon_vmas first")

@@ -13,6 +13,7 @@ cdef enum:
 cdef class Machine:
     cdef machine* m                     # NULL: closed
     cdef bint busy                      # an operation runs (perhaps in another thread, for the GIL is released)
+    cdef bint in_callback               # it waits for a Python function, which may use the bench
     cdef Py_ssize_t exports             # live NumPy views into the arenas
     cdef object __weakref__
     cdef readonly object backend        # keeps the operations and the format alive
