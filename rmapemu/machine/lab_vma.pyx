@@ -119,6 +119,7 @@ cdef class LabVma(Bench):
     def mm(self, str name="lab"):
         """A new Process with an empty address space."""
         cdef mm_struct* mm
+        cdef int64_t slot
         self.outside()
         slot = self.do(op_mm, NULL)
         mm = <mm_struct*>self.machine.m.kmem[KMEM_MM].base + slot
