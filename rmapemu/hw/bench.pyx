@@ -33,7 +33,7 @@ cdef class Mmu:
         self.b.frames = frames
         self.b.used = <uint8_t*>calloc(frames, 1)
         h.base = <uint8_t*>calloc(frames, <uint64_t>1 << backend.format_.page_shift)
-        h.skey = <uint8_t*>calloc(frames, 1)
+        h.skey = <uint8_t*>calloc(max(frames, KEYS), 1)
         self.s = <addr_space*>calloc(spaces, sizeof(addr_space))
         if h.base == NULL or self.b.used == NULL or h.skey == NULL or self.s == NULL:
             raise MemoryError(f"{frames} frames")
@@ -78,8 +78,9 @@ cdef class Mmu:
 
     @property
     def keys(self):
-        """Storage key of every frame: uint8, writable."""
-        view = <uint8_t[:self.b.frames]>self.b.hw.skey
+        """Storage keys: uint8, writable; of at least KEYS frames, for frames that are mapped but not there."""
+        cdef uint64_t n = max(self.b.frames, KEYS)
+        view = <uint8_t[:n]>self.b.hw.skey
         return np.frombuffer(view, np.uint8)
 
     @property

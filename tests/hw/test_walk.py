@@ -21,7 +21,7 @@ accesses = st.lists(st.tuples(places, st.sampled_from("rwx")), max_size=40)
 huge_leaves = st.lists(st.tuples(st.integers(40, 42), st.integers(0, 15)), max_size=2)
 
 
-def build(backend, maps, huge=(), frames=512):
+def build(backend, maps, huge=(), frames=64):
     """An MMU with these pages and level-1 leaves mapped."""
     mmu = Mmu(backend, frames=frames)
     for va, pfn, prot, write in maps:
@@ -42,7 +42,7 @@ def naive(mmu, arch):
 @given(maps=mappings, work=accesses, huge=huge_leaves)
 def test_every_access_ends_in_the_frame_and_the_bits_of_a_naive_walk(arch, maps, work, huge):
     for backend in (registry.get(arch), Interpreted(registry.get(arch).format)):
-        mmu = build(backend, maps, huge, frames=2048)
+        mmu = build(backend, maps, huge, frames=64)
         model = naive(mmu, arch)
         mmu.keys[:] = 0
         for va, kind in work:
