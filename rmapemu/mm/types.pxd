@@ -216,6 +216,7 @@ cdef struct address_space:
     uint8_t kind                # file_kind
     uint8_t page_tree_height
     uint8_t unevictable         # AS_UNEVICTABLE
+    uint8_t page_shift          # lg2 of the page size: offsets are in pages
     uint8_t page_mkwrite        # the file has ->page_mkwrite and accounts dirty pages (regular files)
     uint8_t disk_tree_height
     uint64_t swapped            # shmem: pages in swap
