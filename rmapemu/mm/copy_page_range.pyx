@@ -9,30 +9,13 @@ from rmapemu.hw.ops cimport RUN_MAX, rm_likely, rm_prefetch
 from rmapemu.hw.pte cimport pte_file, pte_pfn, pte_present, pte_to_swp_entry, swp_entry, swp_entry_to_pte, swp_offset, swp_type
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport is_cow_mapping, vm_normal_page
+from rmapemu.mm.mmlist cimport mmlist_add_behind
 from rmapemu.mm.rmap_add cimport page_dup_rmap
 from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
 cdef enum:
     AHEAD = 12                  # entries whose struct page is fetched ahead
-
-
-cdef void mmlist_add_behind(machine* m, mm_struct* mm, mm_struct* parent) noexcept nogil:
-    """The child goes right behind its parent on the list of mms that have swap entries."""
-    spin_lock(m, LOCK_MMLIST)
-    if parent.mmlist_prev == NULL and m.mmlist_head != parent:
-        # entries of a migration only: the parent was never put on the list
-        mm.mmlist_next = m.mmlist_head
-        if m.mmlist_head != NULL:
-            m.mmlist_head.mmlist_prev = mm
-        m.mmlist_head = mm
-    else:
-        mm.mmlist_prev = parent
-        mm.mmlist_next = parent.mmlist_next
-        if mm.mmlist_next != NULL:
-            mm.mmlist_next.mmlist_prev = mm
-        parent.mmlist_next = mm
-    spin_unlock(m, LOCK_MMLIST)
 
 
 cdef void migration_read_only(machine* m, mm_struct* dst, mm_struct* src, uint64_t va, uint64_t entry) noexcept nogil:
@@ -50,8 +33,7 @@ cdef int copy_not_present(machine* m, mm_struct* dst, mm_struct* src, vm_area_st
     entry = pte_to_swp_entry(m.hw.fmt, e)
     if swap_duplicate(m, entry) < 0:
         return -ENOMEM
-    if dst.mmlist_prev == NULL and m.mmlist_head != dst:
-        mmlist_add_behind(m, dst, src)
+    mmlist_add_behind(m, dst, src)
     if swp_type(entry) < MAX_SWAPFILES:
         dst.rss_stat[MM_SWAPENTS] += 1
     elif swp_type(entry) == SWP_MIGRATION_WRITE and is_cow_mapping(vma.vm_flags):

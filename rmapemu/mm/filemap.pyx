@@ -24,6 +24,7 @@ cdef address_space* file_open(machine* m, int kind, uint64_t size_bytes) noexcep
     a.ino = <uint32_t>(a - <address_space*>m.kmem[KMEM_MAPPING].base)
     a.kind = kind
     a.page_mkwrite = kind == FILE_REGULAR
+    a.page_shift = m.page_shift
     a.i_size = size_bytes
     a.refs = 1
     return a

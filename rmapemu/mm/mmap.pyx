@@ -9,10 +9,11 @@ from rmapemu.mm.anon_vma cimport anon_vma_clone, anon_vma_prepare, unlink_anon_v
 from rmapemu.mm.filemap cimport file_open, file_put
 from rmapemu.mm.kmem cimport kfree, kmalloc, kmem_cache_alloc, kmem_cache_free, kmem_cache_zalloc
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.memory cimport free_pgtables, zap_page_range
+from rmapemu.mm.memory cimport update_hiwater_rss, update_hiwater_vm
 from rmapemu.mm.mlock cimport make_pages_present, mlock_vma_pages_range, munlock_vma_pages_range
 from rmapemu.mm.prio_tree cimport *
 from rmapemu.mm.types cimport *
+from rmapemu.mm.zap cimport free_pgtables, mmu_gather, tlb_finish_mmu, tlb_gather_mmu, unmap_vmas
 
 cdef enum:
     STACK_GAP_BYTES = 128 << 20             # kept free below the top of the address space (MIN_GAP)

@@ -7,17 +7,6 @@ cdef void remove_vma(machine* m, vm_area_struct* vma) noexcept nogil:
     kmem_cache_free(m, KMEM_VMA, vma)
 
 
-cdef void unmap_vmas(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
-    """The pages of a detached list of VMAs, and what was committed for them."""
-    cdef uint64_t accounted = 0
-    while vma != NULL:
-        if vma.vm_flags & VM_ACCOUNT:
-            accounted += vma_pages(m, vma)
-        zap_page_range(m, vma, max(start, vma.vm_start), min(end, vma.vm_end))
-        vma = vma.vm_next
-    vm_unacct_memory(m, accounted)
-
-
 cdef void detach_vmas(machine* m, mm_struct* mm, uint32_t first, uint32_t behind) noexcept nogil:
     """VMAs [first, behind) of the array leave it and stay linked to each other only."""
     cdef vm_area_struct* prev = mm.vmas[first - 1] if first else NULL
@@ -57,6 +46,16 @@ cdef void remove_vma_list(machine* m, mm_struct* mm, vm_area_struct* vma) noexce
         vma = next
 
 
+cdef void unmap_region(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling) noexcept nogil:
+    """Pages, page tables and what was committed for a detached list of VMAs."""
+    cdef mmu_gather tlb
+    tlb_gather_mmu(&tlb, mm, floor == 0 and ceiling == 0)
+    update_hiwater_rss(mm)
+    vm_unacct_memory(m, unmap_vmas(m, &tlb, vma, start, end, NULL))
+    free_pgtables(m, vma, floor, ceiling)
+    tlb_finish_mmu(m, &tlb)
+
+
 cdef void unmap_detached(machine* m, mm_struct* mm, uint64_t start, uint64_t end) noexcept nogil:
     """All VMAs of [start, end), which no VMA crosses: out of the mm, then unmap_region, then freed."""
     cdef uint32_t first = vma_index(mm, start)
@@ -73,8 +72,7 @@ cdef void unmap_detached(machine* m, mm_struct* mm, uint64_t start, uint64_t end
     if mm.locked_vm:
         munlock_detached(m, mm, first, behind)
     detach_vmas(m, mm, first, behind)
-    unmap_vmas(m, vma, start, end)
-    free_pgtables(m, vma, floor, ceiling)
+    unmap_region(m, mm, vma, start, end, floor, ceiling)
     remove_vma_list(m, mm, vma)
 
 

@@ -5,7 +5,6 @@ from libc.stdint cimport uint64_t
 from rmapemu.mm.types cimport address_space, vm_area_struct
 
 cdef void vma_prio_tree_insert(address_space* a, vm_area_struct* vma) noexcept nogil
-cdef void vma_prio_tree_add(address_space* a, vm_area_struct* vma, vm_area_struct* old) noexcept nogil   # fork: right behind its parent among equals
 cdef void vma_prio_tree_remove(address_space* a, vm_area_struct* vma) noexcept nogil
 # First VMA that covers any of [first, last] pages, and the next one after `vma`; NULL: no more.
 cdef vm_area_struct* vma_prio_tree_first(address_space* a, uint64_t first, uint64_t last) noexcept nogil

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty, pte_present
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.memory cimport vm_normal_page
+from rmapemu.mm.memory cimport update_hiwater_rss, vm_normal_page
 from rmapemu.mm.mlock cimport mlock_vma_page
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.rmap cimport SWAP_AGAIN, SWAP_FAIL, SWAP_MLOCK
@@ -20,12 +20,6 @@ cdef inline uint64_t cluster_bytes(machine* m) noexcept nogil:
     cdef uint64_t pages = <uint64_t>32 << m.page_shift
     cdef uint64_t pmd = <uint64_t>1 << m.hw.fmt.level[1].shift
     return pages if pages < pmd else pmd
-
-
-cdef inline void update_hiwater_rss(mm_struct* mm) noexcept nogil:
-    cdef uint64_t rss = mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES]
-    if mm.hiwater_rss < rss:
-        mm.hiwater_rss = rss
 
 
 cdef void cluster_mlock(machine* m, uint32_t pfn, uint32_t check_pfn) noexcept nogil:

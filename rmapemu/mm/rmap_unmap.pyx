@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Taking every mapping of a page away: for swap-out, for migration, and (try_to_munlock) only asking whether one is locked.
 # Kernel: mm/rmap.c (v3.2), try_to_unmap_one, try_to_unmap_anon, try_to_unmap_file, try_to_unmap, try_to_munlock.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.ksm cimport try_to_unmap_ksm
 from rmapemu.mm.lock cimport *
+from rmapemu.mm.memory cimport update_hiwater_rss
 from rmapemu.mm.mlock cimport mlock_vma_page
+from rmapemu.mm.mmlist cimport mmlist_add
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport *
@@ -18,30 +20,12 @@ from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
 
-cdef inline void update_hiwater_rss(mm_struct* mm) noexcept nogil:
-    cdef int64_t rss = mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES]
-    if rss > 0 and mm.hiwater_rss < <uint64_t>rss:
-        mm.hiwater_rss = rss
-
-
 cdef uint64_t make_migration_entry(uint32_t pfn, bint write) noexcept nogil:
     return swp_entry(SWP_MIGRATION_WRITE if write else SWP_MIGRATION_READ, pfn)
 
 
 cdef inline void set_swap_pte(machine* m, mm_struct* mm, uint64_t va, uint64_t* pte, uint64_t entry) noexcept nogil:
     m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, swp_entry_to_pte(m.hw.fmt, entry))
-
-
-cdef inline void mmlist_add(machine* m, mm_struct* mm) noexcept nogil:
-    """swapoff finds the mms that have swap entries on this list."""
-    if mm.mmlist_prev != NULL or m.mmlist_head == mm:
-        return
-    spin_lock(m, LOCK_MMLIST)
-    mm.mmlist_next = m.mmlist_head
-    if m.mmlist_head != NULL:
-        m.mmlist_head.mmlist_prev = mm
-    m.mmlist_head = mm
-    spin_unlock(m, LOCK_MMLIST)
 
 
 cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, uint64_t* pte, uint64_t pteval, int flags) noexcept nogil:
