@@ -48,7 +48,10 @@ class Layout:
 
 
 def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None, swap: int | str | None) -> Layout:
-    """The machine for a surveyed trace. Raises ValueError for amounts with which nothing can run, naming the least."""
+    """The machine for a surveyed trace; with neither memory nor frames, all that it touches fits.
+
+    Raises ValueError for amounts with which nothing can run, naming the least.
+    """
     page_bytes = 1 << found.page_shift
     swap_bytes = (found.touched_pages + 1) * page_bytes if swap is None else parse_size(swap, "swap")
     if frames is not None:
@@ -56,8 +59,9 @@ def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None,
         if frames < 1:
             raise ValueError(f"frames={frames}: the least that runs is 1")
         return Layout(backend.backend, backend.name, frames, True, frames * page_bytes, swap_bytes, page_bytes)
-    assert memory is not None
-    own = memory.pages(found.touched_pages, found.page_shift)
+    own = max(found.touched_pages, LEAST_FRAMES)
+    if memory is not None:
+        own = memory.pages(found.touched_pages, found.page_shift)
     if own < LEAST_FRAMES:
         raise ValueError(
             f"memory: the least that runs is {LEAST_FRAMES * page_bytes} bytes ({LEAST_FRAMES} pages), "

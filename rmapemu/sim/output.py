@@ -6,6 +6,7 @@ Models nothing of the kernel. A file is written under a hidden name beside its o
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -28,43 +29,42 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     the block is entered where the folder is missing or cannot be written to.
     """
     target = Path(os.path.realpath(path))
+    part = None
     if target.is_dir():
-        raise IsADirectoryError(21, "is a folder", os.fspath(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as out:
-            yield out
-        return
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    out = _create(part, os.fspath(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if target.is_file() or not target.exists():
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    out = _create(part or target, os.fspath(path))
     try:
         yield out
         out.flush()
-        os.fsync(out.fileno())
+        if part is not None:
+            os.fsync(out.fileno())
+            os.replace(part, target)
         out.close()
-        os.replace(part, target)
     except BaseException as error:
         _drop(out, part)
-        if isinstance(error, OSError) and error.filename is None:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
         raise
 
 
-def _create(part: Path, path: str) -> BinaryIO:
+def _create(path: Path, name: str) -> BinaryIO:
     try:
-        return part.open("xb")
-    except FileExistsError:
-        part.unlink()  # left by a process of this number that was killed
-        return part.open("xb")
+        if path.name.endswith(".part"):
+            path.unlink(missing_ok=True)  # left by a process of this number that was killed
+        return path.open("wb")
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, path) from error
+        raise OSError(error.errno, error.strerror, name) from error
 
 
-def _drop(out: BinaryIO, part: Path) -> None:
+def _drop(out: BinaryIO, part: Path | None) -> None:
     try:
         out.close()
     except OSError:
         out.close()  # what could not be written is dropped by the second close
-    part.unlink(missing_ok=True)
+    if part is not None:
+        part.unlink(missing_ok=True)
 
 
 def series_table(results: Sequence[Result]) -> pa.Table:

@@ -79,7 +79,7 @@ def replay_all(
     """One replay for each arch and policy, the trace surveyed once; otherwise as `replay`."""
     if memory is not None and frames is not None:
         raise ValueError("memory and frames: give one of them")
-    amount = None if frames is not None else parse_memory("100%" if memory is None else memory)
+    amount = None if memory is None else parse_memory(memory)
     backends = [backend_of(arch) for arch in archs]
     results: list[Result] = []
     found: dict[tuple[int, int], Survey] = {}

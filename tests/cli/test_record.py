@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`rmapemu record`: what it says and what it leaves."""
+
+import os
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from rmapemu.cli import main
+from rmapemu.trace import open_trace
+
+needs_valgrind = pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
+
+
+def run(*args):
+    return CliRunner().invoke(main, [str(arg) for arg in args], prog_name="rmapemu")
+
+
+@needs_valgrind
+def test_it_says_how_much_it_recorded_and_the_file_can_be_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    result = run("record", "-o", path, "--no-instructions", "--", "true")
+    assert result.exit_code == 0, result.output
+    accesses = sum(len(batch) for batch in open_trace(path))
+    assert f"{accesses:,} accesses" in result.stderr
+    assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+@needs_valgrind
+def test_a_program_that_fails_leaves_its_trace_and_is_named(tmp_path):
+    result = run("record", "-o", tmp_path / "t.parquet", "--", "false")
+    assert result.exit_code == 0
+    assert "false ended with status 1" in result.stderr
+    assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+@needs_valgrind
+@pytest.mark.parametrize("argv", [["no-such-program"], ["/etc/passwd"]])
+def test_what_cannot_be_run_is_one_line_and_status_2(tmp_path, argv):
+    result = run("record", "-o", tmp_path / "t.parquet", "--", *argv)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_valgrind_is_one_line_and_status_2(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("record", "-o", tmp_path / "t.parquet", "--", "/bin/true")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "valgrind" in result.stderr
+    assert os.listdir(tmp_path) == []
