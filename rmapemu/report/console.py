@@ -13,7 +13,7 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -62,7 +62,7 @@ class Progress:
         if sys.stderr.isatty():
             text = TextColumn("{task.description}")
             self._bar = Bar(
-                text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console(sys.stderr), transient=True
+                text, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=console(sys.stderr), transient=True
             )
 
     def __enter__(self) -> Progress:

@@ -47,6 +47,14 @@ class Layout:
         return f"{self.frames} frames and {self.swap_bytes // self.page_bytes} pages of swap"
 
 
+def check_amounts(frames: int | None, swap: int | str | None) -> None:
+    """Raise ValueError or TypeError for what is wrong whatever the trace is, before it is read."""
+    if frames is not None and parse_int(frames, "frames") < 1:
+        raise ValueError(f"frames={frames}: the least that runs is 1")
+    if swap is not None:
+        parse_size(swap, "swap")
+
+
 def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None, swap: int | str | None) -> Layout:
     """The machine for a surveyed trace; with neither memory nor frames, all that it touches fits.
 
@@ -55,9 +63,6 @@ def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None,
     page_bytes = 1 << found.page_shift
     swap_bytes = (found.touched_pages + 1) * page_bytes if swap is None else parse_size(swap, "swap")
     if frames is not None:
-        frames = parse_int(frames, "frames")
-        if frames < 1:
-            raise ValueError(f"frames={frames}: the least that runs is 1")
         return Layout(backend.backend, backend.name, frames, True, frames * page_bytes, swap_bytes, page_bytes)
     own = max(found.touched_pages, LEAST_FRAMES)
     if memory is not None:

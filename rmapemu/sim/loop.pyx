@@ -8,7 +8,7 @@ from libc.stdint cimport uint64_t, uint32_t, uint8_t, int64_t
 from libc.stdlib cimport calloc, free
 import numpy as np
 
-from rmapemu.hw.ops cimport addr_space, hw_ops
+from rmapemu.hw.ops cimport ACCESS_EXEC, addr_space, hw_ops
 from rmapemu.hw.pte cimport pte_present
 from rmapemu.machine.machine cimport Machine
 from rmapemu.mm.lock cimport rm_setjmp
@@ -226,7 +226,7 @@ cdef class Loop:
         cdef double t
         if kind.shape[0] != n or who is not None and who.shape[0] != n:
             raise ValueError("va, kind and who differ in length")
-        self.check_numbers(who)
+        self.check_numbers(kind, who)
         while i < n:
             self.machine.usable()
             k = min(n - i, SIGNALS_EVERY, <int64_t>(self.next_sample - self.l.done))
@@ -250,7 +250,9 @@ cdef class Loop:
             return self.machine.unwound()
         return self.machine.access_error(self.l.err, va, kind, self.l.mm[self.l.who].pid)
 
-    cdef int check_numbers(self, const uint32_t[::1] who) except -1:
+    cdef int check_numbers(self, const uint8_t[::1] kind, const uint32_t[::1] who) except -1:
+        if kind.shape[0] and np.max(kind) > ACCESS_EXEC:
+            raise ValueError("kind: expected 0 (read), 1 (write) or 2 (exec)")
         if who is not None and who.shape[0] and np.max(who) >= self.l.nr_mms:
             raise ValueError("who: a process that there is not")
         return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from rmapemu.errors import OutOfMemory
 from rmapemu.machine import Machine
+from rmapemu.machine.sizes import pick
 from rmapemu.sim.future import next_uses
-from rmapemu.sim.layout import Layout, backend_of, plan
+from rmapemu.sim.layout import Layout, backend_of, check_amounts, plan
 from rmapemu.sim.loop import Loop
 from rmapemu.sim.result import Result, Setup, Timing
 from rmapemu.sim.sizes import parse_memory
@@ -81,6 +83,9 @@ def replay_all(
         raise ValueError("memory and frames: give one of them")
     amount = None if memory is None else parse_memory(memory)
     backends = [backend_of(arch) for arch in archs]
+    check_amounts(frames, swap)
+    for policy in reclaims:
+        pick(policy, {"v3.2", *(point.name for point in entry_points(group="rmapemu.reclaim"))}, "reclaim")
     results: list[Result] = []
     found: dict[tuple[int, int], Survey] = {}
     with _opened(source, write) as (trace, name):

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from rmapemu.errors import TraceError
 from rmapemu.sim.pageset import PageSet
-from rmapemu.trace import Batch, infer_mappings, pages
+from rmapemu.trace import KIND_EXEC, Batch, infer_mappings, pages
 
 MAX_PROCESSES = 4096
+EXECUTED = np.uint8(1 << KIND_EXEC)
 
 Pages = npt.NDArray[np.uint64]
 
@@ -84,12 +85,12 @@ def survey(
                 _refuse(part, found, accesses + (found if number is None else int(number[found])), name, user_limit)
         accesses += len(batch)
         touches += len(pages(batch, page_shift)[0])
-        executes = executes or bool((batch.kind == 2).any())
         if progress is not None:
             progress(trace.bytes_read)
     processes = []
     for pid in sorted(sets, key=lambda pid: -1 if pid is None else pid):
-        touched, _kinds = sets[pid].pages()
+        touched, kinds = sets[pid].pages()
+        executes = executes or bool((kinds & EXECUTED).any())
         processes.append(Touched(pid, touched, infer_mappings(touched)))
     pids = None if None in sets else np.array(sorted(sets), np.uint32)  # type: ignore[type-var]
     return Survey(

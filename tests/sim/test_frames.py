@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.caches import MODELS
 
 import rmapemu
+from support.caches import MODELS
 
 BASE = 0x40_0000
 TRACES = st.lists(st.integers(0, 24), min_size=1, max_size=400)
