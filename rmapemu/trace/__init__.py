@@ -7,11 +7,11 @@ and mappings are inferred where a trace has none (`infer_mappings`). docs/traces
 
 from rmapemu.errors import TraceError
 from rmapemu.trace.base import KIND_EXEC, KIND_READ, KIND_WRITE, MAX_ACCESS_BYTES, Batch, Options, Reader, TraceStats
-from rmapemu.trace.demo import demo_trace
 from rmapemu.trace.parquet import TraceWriter, write_parquet
 from rmapemu.trace.reading import Trace, open_trace
 from rmapemu.trace.record import RecordResult, record
 from rmapemu.trace.registry import formats
+from rmapemu.trace.shipped import demo_trace
 from rmapemu.trace.touches import infer_mappings, pages
 
 __all__ = [

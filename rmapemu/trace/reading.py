@@ -18,9 +18,11 @@ from rmapemu.errors import TraceError
 from rmapemu.trace import registry
 from rmapemu.trace.base import DEFAULT_BATCH, KIND_EXEC, Batch, Options, TraceStats, check_batch, near
 from rmapemu.trace.npy import ArraySource, Writes, read_array
+from rmapemu.trace.shipped import demo_trace
 from rmapemu.trace.source import Source, open_source
 
 _TAKES = {"columns": ("csv", "parquet"), "write": ("array", "npy")}
+DEMO = "demo"
 _Opened = tuple[str, Callable[[TraceStats], Iterator[Batch]], "Source | ArraySource"]
 
 
@@ -119,7 +121,8 @@ def open_trace(
     """Open a trace; nothing but its first bytes is read until it is iterated over, and then in bounded memory.
 
     source: "format:path", a path (the format guessed from its content; gzip and zstd are recognised for the formats
-    of text and for npy), "-" or "format:-" for standard input, an open binary file or a pair (format, open file), or
+    of text and for npy), "-" or "format:-" for standard input, "demo" for the
+    shipped trace, an open binary file or a pair (format, open file), or
     an array of byte addresses (unsigned integers, one dimension). write: for arrays and npy, bool or bool[n]: which accesses write (None: all
     read). batch: most accesses in one Batch. columns: for csv and parquet, our name -> the file's name of a column,
     "NAME:hex" where its numbers are bare hexadecimal. instructions: False leaves instruction fetches out.
@@ -140,6 +143,8 @@ def open_trace(
     if isinstance(source, np.ndarray):
         return Trace(lambda: _open_array(source, options), options)
     name, what = _split_name(source)
+    if what == DEMO and name is None and not os.path.exists(what):
+        what = demo_trace()
     return Trace(lambda: _open_file(name, what, options), options)
 
 

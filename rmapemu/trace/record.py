@@ -14,7 +14,7 @@ import select
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -54,18 +54,25 @@ def record(
     instructions: bool = True,
     progress: Progress | None = None,
     level: int = 3,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
 ) -> RecordResult:
     """Run `argv` under valgrind and write its accesses to `output` (our Parquet, with a pid column).
 
     instructions: False leaves instruction fetches out. progress(accesses, seconds, bytes): called as it goes on, with
-    the bytes of the file so far. level: of zstd. A program that fails leaves a trace all the same: see `status`.
+    the bytes of the file so far. level: of zstd. env, cwd: the program's, if not ours.
+    A program that fails leaves a trace all the same: see `status`.
     On an error or Ctrl-C the program is killed and nothing is left of the file.
     Raises ToolMissing without valgrind, FileNotFoundError without the program, OSError (a full disk), TraceError.
     """
     command = _command(argv)
     began = perf_counter()
+    status = 0
     with TraceWriter(output, metadata={"command": shlex.join(map(str, argv))}, level=level) as out:
-        status = _run(command, out, instructions, progress, began)
+        for done in _recording(command, out, instructions, env, cwd):
+            status = done
+            if progress is not None:
+                progress(out.accesses, perf_counter() - began, out.bytes_written)
     return RecordResult(out.accesses, perf_counter() - began, os.stat(output).st_size, status)
 
 
@@ -82,14 +89,17 @@ def _command(argv: Sequence[str]) -> list[str]:
     return [valgrind, *OPTIONS, program, *argv[1:]]
 
 
-def _run(command: list[str], out: TraceWriter, instructions: bool, progress: Progress | None, began: float) -> int:
-    """Start it, take what it prints until it has ended, give its exit status. Killed if anything goes wrong."""
+def _recording(command: list[str], out: TraceWriter, instructions: bool, env: Any, cwd: Any) -> Iterator[int]:
+    """Start it and take what it prints until it has ended: 0 after each batch, at last its exit status.
+
+    It is killed if anything goes wrong.
+    """
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as pipe:
         try:
             _widen(pipe)
             command = [*command[:1], f"--log-fd={writing}", *command[1:]]
-            child = subprocess.Popen(command, pass_fds=(writing,))
+            child = subprocess.Popen(command, pass_fds=(writing,), env=env, cwd=cwd)
         finally:
             os.close(writing)
         try:
@@ -97,9 +107,8 @@ def _run(command: list[str], out: TraceWriter, instructions: bool, progress: Pro
             trace = open_trace(("lackey", log), batch=RECORD_BATCH, instructions=instructions)
             for batch in trace:
                 out.write(Batch(np.full(batch.accesses, child.pid, np.uint32), *batch[1:]))
-                if progress is not None:
-                    progress(out.accesses, perf_counter() - began, out.bytes_written)
-            return child.wait()
+                yield 0
+            yield child.wait()
         except BaseException:
             child.kill()
             raise
