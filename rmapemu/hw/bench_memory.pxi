@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The bench's side of hw_t's callbacks: table frames first fit, host memory from the C library, faults as asked for.
+ctypedef int (*referenced_t)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
+
 cdef enum:
     KEYS = 4096                 # storage keys that there are at least
     EFAULT = 14

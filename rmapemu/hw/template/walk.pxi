@@ -18,14 +18,14 @@ cdef inline uint64_t* entry_of(const pt_format* f, hw_t* h, uint64_t table_pa, u
 cdef inline bint is_huge(const pt_format* f, uint64_t e, int level) noexcept nogil:
     return f.level[level].huge.mask[0] != 0 and pt_matches(&f.level[level].huge, e)
 
-# Descends to the entry of level `bottom`, or stops above it at an entry that is no table; level[0] says where it is.
-# `mark`: as the hardware does, set the accessed bit of every table entry passed.
-cdef inline uint64_t* descend(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int bottom, bint mark,
-                              int* level) noexcept nogil:
+# Descends from a top table of `levels` to the entry of level `bottom`, or stops above it at an entry that is no table;
+# level[0] says where it is. `mark`: as the hardware does, set the accessed bit of every table entry passed.
+cdef inline uint64_t* descend_from(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int levels, int bottom, bint mark,
+                                   int* level) noexcept nogil:
     cdef uint64_t table_pa = s.root
     cdef uint64_t* e
     cdef int i
-    for i in range(levels_of(f, s) - 1, bottom, -1):
+    for i in range(levels - 1, bottom, -1):
         e = entry_of(f, h, table_pa, va, i)
         if rm_unlikely(not pt_matches(&f.level[i].table, e[0])):
             level[0] = i
@@ -35,6 +35,13 @@ cdef inline uint64_t* descend(const pt_format* f, hw_t* h, addr_space* s, uint64
         table_pa = e[0] & f.level[i].table_pa_mask
     level[0] = bottom
     return entry_of(f, h, table_pa, va, bottom)
+
+# Most address spaces have not grown: with a constant number of levels the compiler unrolls the walk.
+cdef inline uint64_t* descend(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int bottom, bint mark,
+                              int* level) noexcept nogil:
+    if rm_likely(levels_of(f, s) == f.levels):
+        return descend_from(f, h, s, va, f.levels, bottom, mark, level)
+    return descend_from(f, h, s, va, s.levels, bottom, mark, level)
 
 # Entries that a walk has read when it stopped at `level`.
 cdef inline int levels_read(const pt_format* f, addr_space* s, int level) noexcept nogil:
