@@ -113,7 +113,7 @@ def test_a_stack_grows_down_to_the_page_that_is_touched(m, init):
 def test_memory_that_cannot_be_had_ends_the_access_and_leaves_nothing(arch):
     with Machine(arch=arch, memory="2M") as m:
         init = m.spawn("init")
-        heap = init.mmap(4 << 20)
+        heap = init.mmap(4 << 20, flags="private|anonymous|noreserve")
         with pytest.raises(OutOfMemory):
             init.access([heap.start + i * m.page_size for i in range(1024)], "w")
         m.check()

@@ -9,7 +9,7 @@ from rmapemu.errors import BusError
 
 @pytest.fixture
 def m(arch):
-    with Machine(arch=arch, memory="16M", swap="4M") as machine:
+    with Machine(arch=arch, memory="16M", swap="32M") as machine:
         yield machine
         machine.check()
 
@@ -111,8 +111,8 @@ def test_content_that_was_written_back_survives_the_page(m, init, file):
     init.munmap(area.start, 4 * m.page_size)
     assert file.msync() == 1
     hog = m.spawn("hog")
-    big = hog.mmap(14 << 20)
-    hog.access([big.start + i * m.page_size for i in range((14 << 20) // m.page_size)], "w")
+    big = hog.mmap(24 << 20)
+    hog.access([big.start + i * m.page_size for i in range((24 << 20) // m.page_size)], "w")
     assert file.nrpages == 0
     hog.exit()
     area = init.mmap(4 * m.page_size, file=file)

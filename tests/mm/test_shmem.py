@@ -78,7 +78,7 @@ def test_truncation_frees_pages_and_slots(m):
     assert file.nrpages + file.swapped == 1
     file.truncate(0)
     assert (file.nrpages, file.swapped, m.vmstat["nr_shmem"]) == (0, 0, 0)
-    assert m.meminfo["SwapFree"] == m.meminfo["SwapTotal"]
+    assert m.meminfo()["SwapFree"] == m.meminfo()["SwapTotal"]
 
 
 def test_a_hole_reads_as_zeros_without_a_page(m):

@@ -9,7 +9,7 @@ from rmapemu import Machine
 @pytest.fixture
 def m(arch):
     """Four frames for pages: the fifth page sends the one least recently used to swap."""
-    with Machine(arch=arch, frames=4, swap="1M", reclaim="lru") as machine:
+    with Machine(arch=arch, frames=4, swap="1M") as machine:
         yield machine
         machine.check()
 
@@ -92,4 +92,4 @@ def test_everything_returns_when_all_processes_have_gone(m, init, heap):
     child.exit()
     init.exit()
     assert m.vmstat["nr_anon_pages"] == 0
-    assert m.meminfo["SwapFree"] == m.meminfo["SwapTotal"]
+    assert m.meminfo()["SwapFree"] == m.meminfo()["SwapTotal"]
