@@ -75,4 +75,5 @@ def bench_compiled_against_interpreted() -> None:
             wanted = f"{WANTED}" if name.startswith("walk") else "-"
             rows.append([arch, name, spread(timing.seconds["compiled"], 1e9 / n), spread(timing.seconds["interpreted"], 1e9 / n),
                          spread(timing.ratios("compiled", "interpreted")), wanted])
-    report("walker, ns each: median [min .. max]", ["arch", "what", "compiled", "interpreted", "compiled / interpreted", "wanted at most"], rows)
+    report("walker, ns of CPU time each, median and extremes", ["arch", "what", "compiled", "interpreted",
+           "compiled / interpreted", "wanted at most"], rows)

@@ -6,8 +6,7 @@
 from libc.stdint cimport uint64_t, uint32_t, uint16_t, uint8_t, int64_t
 from libc.stdlib cimport calloc, free
 import numpy as np
-from rmapemu.hw.costs cimport costs_t
-from rmapemu.hw.ops cimport Backend, hw_t, hw_ops, addr_space, leaf_cache, RUN_MAX
+from rmapemu.hw.ops cimport Backend, hw_t, hw_ops, addr_space, leaf_cache
 from rmapemu.hw.pte cimport mk_pte
 
 include "rmapemu/hw/bench_memory.pxi"
@@ -283,13 +282,13 @@ cdef class Mmu:
         """For timing: `referenced` of every address, `rounds` times, for the frame 1 + its page number; -> how many matched."""
         cdef uint64_t[::1] a = np.ascontiguousarray(va, np.uint64)
         cdef int64_t i, n = a.shape[0], found = 0
-        cdef int r, shift = self.backend.format_.page_shift
+        cdef int _r, shift = self.backend.format_.page_shift
         cdef hw_t* h = &self.b.hw
         cdef addr_space* s = self.at(space)
         cdef referenced_t referenced = h.ops.referenced
         cdef leaf_cache* c = &self.cache if cached else NULL
         with nogil:
-            for r in range(rounds):
+            for _r in range(rounds):
                 for i in range(n):
                     found += referenced(h, s, a[i], 1 + <uint32_t>(a[i] >> shift), c) >= 0
         return found

@@ -44,7 +44,7 @@ cdef struct costs_t:            # every field a uint64: machine/costs.pyx reads 
     uint64_t rcu_read_lock      # read-side sections entered
     # --- locks and memory
     uint64_t locks[14]          # taken, by lock_class (NR_LOCK_CLASSES)
-    uint64_t trylock_failed[14] # by lock_class
+    uint64_t trylock_failed[14]    # by lock_class
     uint64_t objects_allocated  # kmem_cache_alloc calls that succeeded
     uint64_t objects_freed
     uint64_t bytes_allocated

@@ -103,7 +103,8 @@ def upper_levels(f: Format) -> Iterator[str]:
         if not _contiguous(level.table_pa_mask):
             yield f"{where}table_pa_mask: {level.table_pa_mask:#x} is not one run of bits"
         elif 1 << _lowest(level.table_pa_mask) > f.level[i - 1].table_bytes:
-            yield f"{where}table_pa_mask: {level.table_pa_mask:#x} cannot hold every address of a table of {f.level[i - 1].table_bytes} bytes"
+            yield (f"{where}table_pa_mask: {level.table_pa_mask:#x} "
+                   f"cannot hold every address of a table of {f.level[i - 1].table_bytes} bytes")
         if level.table_bits & level.table_pa_mask:
             yield f"{where}table_bits: {level.table_bits:#x} overlaps the address in {level.table_pa_mask:#x}"
         if not level.table.certain(level.table_bits, level.table_pa_mask):
@@ -120,7 +121,8 @@ def _huge(f: Format, i: int) -> Iterator[str]:
     level = f.level[i]
     where = f"level {i}: "
     if not _contiguous(level.huge_pa_mask) or _lowest(level.huge_pa_mask) != level.shift:
-        yield f"{where}huge_pa_mask: {level.huge_pa_mask:#x}; expected one run of bits from {level.shift}: a huge page is aligned to its size"
+        yield (f"{where}huge_pa_mask: {level.huge_pa_mask:#x}; "
+                   f"expected one run of bits from {level.shift}: a huge page is aligned to its size")
     for prot in f.prot:
         e = prot | level.huge_bits
         if f.valid.matches(prot) and (not level.huge.matches(e) or level.table.matches(e)):

@@ -73,7 +73,8 @@ cdef struct hw_t:               # the hardware of one machine (first member of `
 cdef struct hw_ops:
     # --- address spaces
     int (*init_mm)(hw_t* h, addr_space* s) noexcept nogil                       # allocates the top table: 0, -ENOMEM
-    void (*exit_mm)(hw_t* h, addr_space* s) noexcept nogil                      # frees the top table and the host caches; tables below are gone already
+    # frees the top table and the host caches; tables below are gone already
+    void (*exit_mm)(hw_t* h, addr_space* s) noexcept nogil
     int (*grow_mm)(hw_t* h, addr_space* s, uint64_t end) noexcept nogil         # deep enough for addresses below end: 0, -ENOMEM, -EINVAL
     void (*free_pgd_range)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t floor, uint64_t ceiling) noexcept nogil
     # --- the CPU
@@ -100,16 +101,22 @@ cdef struct hw_ops:
     int (*referenced)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
     void (*set_pte)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil          # set_pte_at; no flush
     uint64_t (*clear_flush)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil              # ptep_clear_flush: old entry
-    int (*clear_flush_young)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil             # old young bit; flush only if it was set
-    void (*update_mmu)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil         # update_mmu_cache: nothing where the hardware loads its own TLB
+    # old young bit; flush only if it was set
+    int (*clear_flush_young)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil
+    # update_mmu_cache: nothing where the hardware loads its own TLB
+    void (*update_mmu)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil
     void (*prefetch_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil
     # --- runs inside one leaf table: [va, end) must not cross it. Old entries that were not none come back in old[] with their
     #     position at[] (pages after va); the return value is how many. -ENOMEM where a table could not be made (copy_run).
     int (*scan_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* old, uint16_t* at) noexcept nogil
-    int (*clear_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* old, uint16_t* at) noexcept nogil   # entries become none; no flush
-    # fork: entries of s are copied to d; with `cow` present ones are first write-protected in both; copies are old (and clean where `shared`)
-    int (*copy_run)(hw_t* h, addr_space* d, addr_space* s, uint64_t va, uint64_t end, bint cow, bint shared, uint64_t* old, uint16_t* at) noexcept nogil
-    int (*protect_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t prot) noexcept nogil     # pte_modify on present ones: how many changed
+    # entries become none; no flush
+    int (*clear_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* old, uint16_t* at) noexcept nogil
+    # fork: entries of s are copied to d; with `cow` present ones are first write-protected in both; copies are old (and clean where
+    # `shared`)
+    int (*copy_run)(hw_t* h, addr_space* d, addr_space* s, uint64_t va, uint64_t end, bint cow, bint shared, uint64_t* old,
+                     uint16_t* at) noexcept nogil
+    # pte_modify on present ones: how many changed
+    int (*protect_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t prot) noexcept nogil
     # --- flushes, counted by kind
     void (*flush_tlb_page)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil
     void (*flush_tlb_range)(hw_t* h, addr_space* s, uint64_t va, uint64_t end) noexcept nogil
@@ -120,7 +127,8 @@ cdef struct hw_ops:
     void (*page_set_uptodate)(hw_t* h, uint32_t pfn) noexcept nogil             # SetPageUptodate's key reset
     void (*kernel_access)(hw_t* h, uint32_t pfn, int kind) noexcept nogil       # the kernel read or wrote the frame's bytes
     # --- huge entries at level 1
-    void (*set_pmd)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pmd, uint64_t e) noexcept nogil          # any change of a level-1 entry by mm/: the caches of the leaf table below are dropped; no flush
+    # any change of a level-1 entry by mm/: the caches of the leaf table below are dropped; no flush
+    void (*set_pmd)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pmd, uint64_t e) noexcept nogil
     uint64_t (*make_huge)(hw_t* h, uint64_t pte) noexcept nogil                 # a leaf entry's bits as a huge one (pmd_mkhuge)
     bint (*pmd_huge)(hw_t* h, uint64_t e) noexcept nogil
 

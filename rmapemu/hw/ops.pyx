@@ -3,7 +3,6 @@
 # Models: what a Machine plugs in as its MMU: operations and the format that they were made for.
 # Kernel equivalent: an arch's <asm/pgtable.h>, chosen at run time.
 # Differs: subclasses fill `ops` and `format_` when they are made; nothing changes them later.
-from rmapemu.hw.format cimport pt_format, pt_level, pt_match, pt_field
 
 
 cdef class Backend:

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Unicorn's CPUs walk the bytes of our tables: frames, faults, accessed and dirty bits and storage keys must agree."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
 
 pytest.importorskip("unicorn", reason="the package 'unicorn' is not installed")
 
-from rmapemu.hw import registry  # noqa: E402
-from rmapemu.hw.bench import Mmu  # noqa: E402
-from support.unicorn_cpu import CODE_PFN, CODE_VA, PAGE, S390, TABLES, X86  # noqa: E402
+from rmapemu.hw import registry
+from rmapemu.hw.bench import Mmu
+from support.unicorn_cpu import CODE_PFN, CODE_VA, PAGE, S390, TABLES, X86
 
 FAR = [0x2000, 0x4000_0000, 0x7F_0000_0000, 0x3FF_FFF0_0000]
 places = st.builds(lambda base, n: base + n * PAGE, st.sampled_from(FAR), st.integers(0, 5))
 pfns = st.integers(CODE_PFN + 1, 511)
 maps = st.lists(st.tuples(places, pfns, st.integers(0, 15), st.booleans()), max_size=12)
 outside = st.sampled_from([1 << 47, 0xFFFF_8000_0000_0000, 1 << 62, 0x8000_0000_0000_2000])
+leaves = st.tuples(st.integers(3, 5), st.sampled_from([2, 3]), st.integers(1, 15), st.integers(0, 511))
 EXAMPLES = settings(max_examples=15)
 
 
@@ -38,7 +39,7 @@ def agree(mmu, cpu, work):
 
 
 @EXAMPLES
-@given(mapped=maps, huge=st.lists(st.tuples(st.integers(3, 5), st.sampled_from([2, 3]), st.integers(1, 15), st.integers(0, 511)), max_size=2),
+@given(mapped=maps, huge=st.lists(leaves, max_size=2),
        work=st.lists(st.tuples(st.one_of(places, places, outside), st.sampled_from("rwx")), max_size=30))
 def test_x86_frames_faults_accessed_and_dirty_bits_agree(mapped, huge, work):
     mmu = build("x86_64", mapped)

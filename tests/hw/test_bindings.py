@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One source, two bindings: compiled and interpreted do the same to every bit and every counter."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import pytest
 
 from rmapemu.hw import registry
 from rmapemu.hw.bench import Mmu

@@ -5,9 +5,9 @@ import dataclasses
 
 import pytest
 
+from rmapemu.hw import registry
 from rmapemu.hw.format import Field, FormatError, Match
 from rmapemu.hw.interpreted import Interpreted
-from rmapemu.hw import registry
 
 
 def changed(f, **fields):

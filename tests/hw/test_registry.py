@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Archs are found by name, lazily; what is broken is reported and does not break the others."""
 
-from importlib.metadata import EntryPoint
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Making and freeing tables: nothing leaks, nothing that a neighbour needs goes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import pytest
 
 from rmapemu.hw import registry
 from rmapemu.hw.bench import Mmu
