@@ -35,3 +35,14 @@ def pyproject() -> dict:
 def arch(request) -> str:
     """Name of an arch: a test that takes it runs once on each that ships."""
     return request.param
+
+
+@pytest.fixture
+def machine(arch):
+    """A machine of 16 MiB with as much swap, on each arch; checked when the test is over, unless it was closed or killed."""
+    from rmapemu import Machine
+
+    made = Machine(arch, "16M", swap="16M")
+    yield made
+    if not made.closed and not made.dead:
+        made.check()

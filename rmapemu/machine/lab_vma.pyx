@@ -10,8 +10,8 @@ from rmapemu.machine.process cimport mm_arg
 from rmapemu.machine.vma cimport Vma, vma_arg, vma_at, vma_handle
 from rmapemu.mm.filemap cimport file_put
 from rmapemu.mm.fork cimport mm_alloc
-from rmapemu.mm.kmem cimport kmem_cache_free, kmem_cache_zalloc
-from rmapemu.mm.mmap cimport vma_link, vma_unlink_file, vm_get_page_prot
+from rmapemu.mm.kmem cimport kmem_cache_free
+from rmapemu.mm.mmap cimport vma_alloc, vma_link, vma_unlink_file, vm_get_page_prot
 from rmapemu.mm.types cimport *
 
 from rmapemu.machine.enums import VmFlag
@@ -67,10 +67,9 @@ cdef void unlink(machine* m, vm_area_struct* v) noexcept nogil:
 
 cdef int64_t op_vma(machine* m, const uint64_t* a) noexcept nogil:
     """a: mm, start, end, flags, pgoff, file, VMA to copy or 0."""
-    cdef vm_area_struct* v = <vm_area_struct*>kmem_cache_zalloc(m, KMEM_VMA, GFP_KERNEL)
+    cdef vm_area_struct* v = vma_alloc(m)
     if v == NULL:
         return -ENOMEM
-    v.serial = <uint32_t>m.kmem[KMEM_VMA].allocated
     v.vm_start = a[1]
     v.vm_end = a[2]
     v.vm_flags = a[3]

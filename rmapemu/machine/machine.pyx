@@ -380,6 +380,11 @@ cdef class Machine:
         return bool(self.m.dead)
 
     @property
+    def closed(self):
+        """True after close()."""
+        return self.m == NULL
+
+    @property
     def config(self):
         """dict: the CONFIG_ switches, as they stand."""
         cdef uint8_t* c

@@ -13,10 +13,10 @@ from rmapemu.machine.page cimport page_handle
 from rmapemu.machine.pte cimport decode_pte
 from rmapemu.machine.vma cimport vma_at, vma_handle, vma_handle_range
 from rmapemu.mm.fork cimport dup_mm, exec_mmap, mmput
-from rmapemu.mm.lock cimport rm_setjmp, down_write, up_write
+from rmapemu.mm.lock cimport rm_setjmp
 from rmapemu.mm.memory cimport do_page_fault
 from rmapemu.mm.mlock cimport sys_mlock
-from rmapemu.mm.mmap cimport do_mmap_pgoff, do_munmap, sys_brk
+from rmapemu.mm.mmap cimport MAP_ANONYMOUS, MAP_FIXED, sys_brk, sys_mmap_pgoff, sys_munmap
 from rmapemu.mm.mprotect cimport sys_mprotect
 from rmapemu.mm.types cimport *
 
@@ -24,11 +24,6 @@ from rmapemu.errors import GoneError, OutOfMemory
 from rmapemu.machine.enums import MapFlag, map_flags, prot_bits
 from rmapemu.machine.pte import Pte
 from rmapemu.machine.sizes import parse_int, parse_size
-
-cdef enum:
-    MAP_FIXED = 0x10
-    MAP_ANONYMOUS = 0x20
-    MAP_TYPE = 0xf
 
 
 cdef mm_struct* mm_arg(Machine machine, object handle) except NULL:
@@ -48,23 +43,13 @@ cdef uint64_t address_arg(object value) except? 0xffffffffffffffff:
 
 # ---------------------------------------------------------------- operations: a[0] is the mm
 cdef int64_t op_mmap(machine* m, const uint64_t* a) noexcept nogil:
-    cdef mm_struct* mm = <mm_struct*>a[0]
-    cdef int64_t r
-    m.current = mm
-    down_write(m, mm, False)
-    r = do_mmap_pgoff(m, mm, <address_space*>a[1], a[2], a[3], a[4], a[5], a[6])
-    up_write(m, mm)
-    return r
+    m.current = <mm_struct*>a[0]
+    return sys_mmap_pgoff(m, <mm_struct*>a[0], <address_space*>a[1], a[2], a[3], a[4], a[5], a[6])
 
 
 cdef int64_t op_munmap(machine* m, const uint64_t* a) noexcept nogil:
-    cdef mm_struct* mm = <mm_struct*>a[0]
-    cdef int64_t r
-    m.current = mm
-    down_write(m, mm, False)
-    r = do_munmap(m, mm, a[1], a[2])
-    up_write(m, mm)
-    return r
+    m.current = <mm_struct*>a[0]
+    return sys_munmap(m, <mm_struct*>a[0], a[1], a[2])
 
 
 cdef int64_t op_mprotect(machine* m, const uint64_t* a) noexcept nogil:
