@@ -109,7 +109,7 @@ class Columns:
         if numbers.dtype.kind == "i":
             self._refuse(numbers < 0, numbers, ours)
         if numbers.dtype.itemsize > dtype.itemsize:
-            self._refuse(numbers > np.iinfo(dtype).max, numbers, ours)
+            self._refuse(numbers > (1 << 8 * dtype.itemsize) - 1, numbers, ours)
         return numbers.astype(dtype, copy=False)
 
     def _refuse(self, wrong: np.ndarray, numbers: np.ndarray, ours: str) -> None:

@@ -53,9 +53,7 @@ class TextReader:
             if filled:
                 yield Batch(None, address[:filled], size[:filled] if self.sized else None, kind[:filled])
 
-    def _error(
-        self, source: Source, scanner: Scanner, text: bytearray, start: int, stop: int, ended: bool
-    ) -> Exception:
+    def _error(self, source: Source, scanner: Scanner, text: bytearray, start: int, stop: int, ended: bool) -> Exception:
         found = bytes(text[start:stop]).split(b"\n", 1)[0][:LINE_SHOWN_BYTES]
         cut = ended and text.find(b"\n", start, stop) in (-1, stop - 1)
         expected = self.shape if scanner.error == ERROR_LINE else REASONS[scanner.error]
@@ -79,9 +77,5 @@ def _refill(source: Source, text: bytearray, start: int, stop: int) -> tuple[int
     return 0, left, True
 
 
-LACKEY = TextReader(
-    "an access like ' L 04025310,8'", r"(I |[ ][LSM]) [0-9a-f]{1,16},\d{1,7}\r?", r"==\d+== Lackey", sized=True
-)
-RW = TextReader(
-    "an access like '7ff0a8 R'", r"[ \t]*(0[xX])?[0-9a-fA-F]{1,16}[ \t]+[RrWw][ \t]*\r?", r"(?!)", sized=False
-)
+LACKEY = TextReader("an access like ' L 04025310,8'", r"(I |[ ][LSM]) [0-9a-f]{1,16},\d{1,7}\r?", r"==\d+== Lackey", sized=True)
+RW = TextReader("an access like '7ff0a8 R'", r"[ \t]*(0[xX])?[0-9a-fA-F]{1,16}[ \t]+[RrWw][ \t]*\r?", r"(?!)", sized=False)

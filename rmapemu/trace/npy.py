@@ -89,9 +89,7 @@ class NpyReader:
             raw = bytearray(want * dtype.itemsize)
             got = _fill(source, raw)
             if got < len(raw):
-                raise source.error(
-                    f"byte {source.bytes_read}", f"{total} addresses", f"{start + got // dtype.itemsize}"
-                )
+                raise source.error(f"byte {source.bytes_read}", f"{total} addresses", f"{start + got // dtype.itemsize}")
             part = np.frombuffer(raw, dtype).astype(np.uint64, copy=False)
             yield Batch(None, part, None, kinds(start, start + want))
             start += want

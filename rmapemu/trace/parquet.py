@@ -44,9 +44,7 @@ class ParquetReader:
             columns = Columns(source, file.schema_arrow.names, options.columns)
             names = list(columns.names.values())
             for block in file.iter_batches(options.batch, columns=names, use_threads=False):
-                source.bytes_consumed = (
-                    (source.bytes_total or 0) * (columns.rows + len(block)) // file.metadata.num_rows
-                )
+                source.bytes_consumed = (source.bytes_total or 0) * (columns.rows + len(block)) // file.metadata.num_rows
                 yield columns.batch(block)
         except TraceError:
             raise
@@ -75,6 +73,7 @@ class TraceWriter:
         self._metadata, self._level = {"rmapemu.trace": "1", **(metadata or {})}, level
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[Batch] = []
+        self._columns: list[str] | None = None
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
         self._part = Path(name)
         self._file: Any = os.fdopen(handle, "wb")
@@ -99,6 +98,11 @@ class TraceWriter:
         check_values(batch, str(self.path), self.accesses)
         if self._file.closed:
             raise ValueError(f"{self.path}: the writer is closed")
+        columns = [name for name, array in batch._asdict().items() if array is not None]
+        if self._columns is None:
+            self._columns = columns
+        if columns != self._columns:
+            raise TraceError(f"{self.path}: expected columns {self._columns}, found {columns}")
         self._waiting.append(batch)
         self.accesses += batch.accesses
         if sum(batch.accesses for batch in self._waiting) >= ROW_GROUP:
@@ -134,7 +138,7 @@ class TraceWriter:
         self._part.unlink(missing_ok=True)
 
     def _flush(self, *, whole_groups: bool) -> None:
-        table = pa.concat_tables([self._table(batch) for batch in self._waiting])
+        table = pa.concat_tables([_table(batch) for batch in self._waiting])
         count = len(table) // ROW_GROUP * ROW_GROUP if whole_groups else len(table)
         if count:
             self._open(table.schema).write_table(table.slice(0, count).combine_chunks(), ROW_GROUP)
@@ -157,11 +161,10 @@ class TraceWriter:
             )
         return self._writer
 
-    def _table(self, batch: Batch) -> pa.Table:
-        arrays = {name: array for name, array in batch._asdict().items() if array is not None}
-        if self._writer is not None and list(arrays) != self._writer.schema.names:
-            raise TraceError(f"{self.path}: expected columns {self._writer.schema.names}, found {list(arrays)}")
-        return pa.table({name: pa.array(array, TYPES[name]) for name, array in arrays.items()})
+
+def _table(batch: Batch) -> pa.Table:
+    arrays = {name: array for name, array in batch._asdict().items() if array is not None}
+    return pa.table({name: pa.array(array, TYPES[name]) for name, array in arrays.items()})
 
 
 def _batch(table: pa.Table) -> Batch:
@@ -175,9 +178,7 @@ def _umask() -> int:
     return mask
 
 
-def write_parquet(
-    path: str | os.PathLike[str], batches: Iterable[Batch], *, metadata: dict[str, str] | None = None, level: int = 3
-) -> int:
+def write_parquet(path: str | os.PathLike[str], batches: Iterable[Batch], *, metadata: dict[str, str] | None = None, level: int = 3) -> int:
     """Write batches (a Trace, for one) as a trace in Parquet, whole or not at all; the number of accesses."""
     with TraceWriter(path, metadata=metadata, level=level) as out:
         for batch in batches:

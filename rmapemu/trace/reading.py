@@ -73,41 +73,46 @@ class Trace:
             self.format, self._batches, self._source = self._open_again()
             self.stats = TraceStats()
         self._begun = True
-        return self._run(self._source, self._batches, self.stats)
+        drop = not self._options.instructions and self.format != "lackey"  # lackey's reader leaves them out itself
+        return _run(self.format, self._source, self._batches, self.stats, drop)
 
-    def _run(
-        self, source: Source | ArraySource, open_batches: Callable[[TraceStats], Iterator[Batch]], stats: TraceStats
-    ) -> Iterator[Batch]:
-        batches = open_batches(stats)
-        try:
-            while True:
-                began = perf_counter()
-                batch = self._one(batches, source.name)
-                stats.seconds += perf_counter() - began
-                stats.bytes_read = source.bytes_read
-                if batch is None:
-                    break
-                stats.accesses += batch.accesses
-                if batch.accesses:
-                    yield batch
-        finally:
-            source.close()
-        if not stats.accesses:
-            skipped = f" in {stats.skipped_lines} lines" if stats.skipped_lines else ""
-            raise TraceError(
-                f"{source.name}: expected accesses in format {self.format}, found none{skipped}: no accesses"
-            )
 
-    def _one(self, batches: Iterator[Batch], name: str) -> Batch | None:
-        batch = next(batches, None)
-        if batch is None:
-            return None
-        check_batch(batch, name)
-        if not self._options.instructions and self.format != "lackey":
-            keep = batch.kind != KIND_EXEC
-            if not keep.all():
-                batch = Batch(*(None if array is None else array[keep] for array in batch))
+def _run(
+    name: str,
+    source: Source | ArraySource,
+    open_batches: Callable[[TraceStats], Iterator[Batch]],
+    stats: TraceStats,
+    drop_instructions: bool,
+) -> Iterator[Batch]:
+    """A reader's batches, checked, counted and timed; the file is closed at their end, however it comes."""
+    batches = open_batches(stats)
+    try:
+        while True:
+            began = perf_counter()
+            batch = next(batches, None)
+            if batch is not None:
+                check_batch(batch, source.name)
+                batch = _data_only(batch) if drop_instructions else batch
+            stats.seconds += perf_counter() - began
+            stats.bytes_read = source.bytes_read
+            if batch is None:
+                break
+            stats.accesses += batch.accesses
+            if batch.accesses:
+                yield batch
+    finally:
+        source.close()
+    if not stats.accesses:
+        skipped = f" in {stats.skipped_lines} lines" if stats.skipped_lines else ""
+        raise TraceError(f"{source.name}: expected accesses in format {name}, found none{skipped}: no accesses")
+
+
+def _data_only(batch: Batch) -> Batch:
+    keep = batch.kind != KIND_EXEC
+    if keep.all():
         return batch
+    pid, size = (None if array is None else array[keep] for array in (batch.pid, batch.size))
+    return Batch(pid, batch.address[keep], size, batch.kind[keep])
 
 
 def open_trace(
@@ -121,11 +126,11 @@ def open_trace(
     """Open a trace; nothing but its first bytes is read until it is iterated over, and then in bounded memory.
 
     source: "format:path", a path (the format guessed from its content; gzip and zstd are recognised for the formats
-    of text and for npy), "-" or "format:-" for standard input, "demo" for the
-    shipped trace, an open binary file or a pair (format, open file), or
-    an array of byte addresses (unsigned integers, one dimension). write: for arrays and npy, bool or bool[n]: which accesses write (None: all
-    read). batch: most accesses in one Batch. columns: for csv and parquet, our name -> the file's name of a column,
-    "NAME:hex" where its numbers are bare hexadecimal. instructions: False leaves instruction fetches out.
+    of text and for npy), "-" or "format:-" for standard input, "demo" for the shipped trace, an open binary file or a
+    pair (format, open file), or an array of byte addresses (unsigned integers, one dimension).
+    write: for arrays and npy, bool or bool[n]: which accesses write (None: all read). batch: most accesses in one
+    Batch. columns: for csv and parquet, our name -> the file's name of a column, "NAME:hex" where its numbers are
+    bare hexadecimal. instructions: False leaves instruction fetches out.
 
     Raises OSError where there is no file, TraceError where it is not what it should be (here or while iterating),
     TypeError and ValueError for arguments that are wrong.

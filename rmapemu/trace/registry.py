@@ -48,9 +48,7 @@ def find(name: str) -> Reader:
     try:
         reader = point.load()
     except Exception as error:  # whatever a foreign module raises
-        raise TraceError(
-            f"trace format {name!r} ({point.value}) does not load: {type(error).__name__}: {one_line(error)}"
-        ) from error
+        raise TraceError(f"trace format {name!r} ({point.value}) does not load: {type(error).__name__}: {one_line(error)}") from error
     if not isinstance(reader, Reader):
         raise TraceError(f"trace format {name!r} ({point.value}): expected functions sniff and read, found {reader!r}")
     return reader

@@ -39,11 +39,26 @@ class _Counted(io.RawIOBase):
         if self._ahead:
             part = self._ahead[: len(view)]
             self._ahead = self._ahead[len(part) :]
+        elif isinstance(self._file, io.FileIO):  # without a copy: a quarter of the time of reading lackey's text
+            count = self._file.readinto(view) or 0
+            self.bytes_read += count
+            return count
         else:
             part = _read_some(self._file, len(view))
         view[: len(part)] = part
         self.bytes_read += len(part)
         return len(part)
+
+    def read(self, count: int = -1, /) -> bytes:
+        """`count` bytes, fewer only at the end (readinto gives what is there, as a pipe does)."""
+        if count < 0:
+            return self.readall()
+        buffer = bytearray(count)
+        got = 0
+        with memoryview(buffer) as view:
+            while got < count and (part := self.readinto(view[got:])):
+                got += part
+        return bytes(buffer[:got])
 
     def peek(self, count: int) -> bytes:
         while len(self._ahead) < count:
@@ -138,7 +153,7 @@ def open_source(what: Any) -> Source:
         path = os.fspath(what)
         file = open(path, "rb", buffering=0)
         try:
-            return Source(file, path, path, owned=True)  # type: ignore[arg-type]
+            return Source(file, path, path, owned=True)
         except BaseException:
             file.close()
             raise

@@ -40,9 +40,7 @@ def pages(batch: Batch, page_shift: int) -> tuple[np.ndarray, np.ndarray, np.nda
     return va, kind, None if batch.pid is None else batch.pid[index]
 
 
-def infer_mappings(
-    pages: np.ndarray, *, gap_pages: int = GAP_PAGES, max_mappings: int = MAX_MAPPINGS
-) -> list[tuple[int, int]]:
+def infer_mappings(pages: np.ndarray, *, gap_pages: int = GAP_PAGES, max_mappings: int = MAX_MAPPINGS) -> list[tuple[int, int]]:
     """Mappings [(start_page, end_page), ...] that cover the touched pages: ascending, disjoint, end exclusive.
 
     pages: uint64[n], the touched page numbers, sorted and unique. The rule: touched pages with at most `gap_pages`
@@ -54,9 +52,7 @@ def infer_mappings(
     [(1, 6), (100, 101)]
     """
     if not isinstance(pages, np.ndarray) or pages.dtype != np.uint64:
-        raise TypeError(
-            f"expected page numbers as a uint64 array, found {getattr(pages, 'dtype', type(pages).__name__)}"
-        )
+        raise TypeError(f"expected page numbers as a uint64 array, found {getattr(pages, 'dtype', type(pages).__name__)}")
     if pages.ndim != 1 or (pages[1:] <= pages[:-1]).any():
         raise ValueError("expected page numbers in one dimension, sorted and each once")
     if gap_pages < 0 or max_mappings < 1:

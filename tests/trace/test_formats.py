@@ -79,9 +79,7 @@ def test_npy_files_of_any_unsigned_dtype_are_read(put, dtype, how):
     assert trace.format == "npy" and joined(trace).address.tolist() == [1, 2, 250]
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros(3), np.zeros(3, np.int64), np.zeros((2, 2), np.uint64), np.zeros(3, object), np.uint64(3)]
-)
+@pytest.mark.parametrize("array", [np.zeros(3), np.zeros(3, np.int64), np.zeros((2, 2), np.uint64), np.zeros(3, object), np.uint64(3)])
 def test_npy_files_of_something_else_are_refused(put, array):
     with pytest.raises(TraceError, match=r"a.npy: header: expected a .npy file with one array of unsigned integers"):
         list(open_trace(put("a.npy", npy_bytes(array))))
@@ -97,9 +95,7 @@ def test_a_npy_file_cut_short_says_how_far_it_came(put):
 def test_csv_round_trips_with_decimal_and_hexadecimal_addresses(rows, most, style):
     batch = batch_of(rows, "address", "size", "kind", "pid")
     lines = ["pid,kind,comment,address,size"]
-    for a, s, k, p in zip(
-        batch.address.tolist(), batch.size.tolist(), batch.kind.tolist(), batch.pid.tolist(), strict=True
-    ):
+    for a, s, k, p in zip(batch.address.tolist(), batch.size.tolist(), batch.kind.tolist(), batch.pid.tolist(), strict=True):
         lines.append(f'{p},{["R", "write", 2][k]},"a, b",{a:{style}},{s}')
     trace = open_trace(io.BytesIO("\n".join(lines).encode()), batch=most)
     assert same(joined(trace), batch) and trace.format == "csv"

@@ -11,11 +11,11 @@ import time
 
 import numpy as np
 import pytest
-from support.traces import joined
 
 from rmapemu.errors import ToolMissing
 from rmapemu.trace import demo_trace, formats, infer_mappings, open_trace, pages, record
 from rmapemu.trace.demo import COMMAND, LEVEL, demo_text
+from support.traces import joined
 
 valgrind = pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 
@@ -85,9 +85,7 @@ def test_a_disk_that_takes_no_more_kills_the_program_and_leaves_nothing(tmp_path
 def test_ctrl_c_kills_the_program_and_leaves_the_file_that_was_there(tmp_path):
     (tmp_path / "t.parquet").write_text("before")
     code = "import sys; from rmapemu.trace import record; record(sys.argv[1], ['sh', '-c', 'while :; do :; done'])"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "t.parquet")], stderr=subprocess.PIPE, start_new_session=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "t.parquet")], stderr=subprocess.PIPE, start_new_session=True)
     wait_until(lambda: any(f.stat().st_size > 0 for f in tmp_path.glob(".*.part")) or child.poll() is not None)
     os.killpg(child.pid, signal.SIGINT)
     _, errors = child.communicate(timeout=60)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Accesses become touches of pages, and touched pages become mappings."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,7 +65,7 @@ def test_mappings_cover_the_touched_pages_disjoint_ascending_and_bounded(touched
     found = infer_mappings(np.array(touched, np.uint64), gap_pages=gap, max_mappings=most)
     assert len(found) <= most
     assert all(start < end for start, end in found)
-    assert all(a[1] < b[0] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(found))
     assert all(any(start <= page < end for start, end in found) for page in touched)
     assert {start for start, _ in found} | {end - 1 for _, end in found} <= set(touched)
 
