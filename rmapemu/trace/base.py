@@ -128,18 +128,21 @@ def check_batch(batch: Batch, name: str) -> None:
 
 
 def check_values(batch: Batch, name: str, first: int) -> None:
-    """Raise TraceError for sizes, ends or kinds out of range; `first` is the number of the batch's first access."""
-    if batch.size is not None:
-        _refuse(
-            (batch.size == 0) | (batch.size > MAX_ACCESS_BYTES),
-            batch.size,
-            name,
-            first,
-            f"a size from 1 to {MAX_ACCESS_BYTES}",
-        )
-        end = batch.address + (batch.size - np.uint32(1))
-        _refuse(end < batch.address, batch.address, name, first, "an access that ends below 2**64")
-    _refuse(batch.kind > KIND_EXEC, batch.kind, name, first, "a kind of 0 (read), 1 (write) or 2 (exec)")
+    """Raise TraceError for sizes, ends or kinds out of range; `first` is the number of the batch's first access.
+
+    Extremes first: they take a tenth of the time of looking at each value, which is done only where one is wrong.
+    """
+    address, size, kind = batch.address, batch.size, batch.kind
+    if not len(address):
+        return
+    if size is not None and not 1 <= size.min() <= size.max() <= MAX_ACCESS_BYTES:
+        expected = f"a size from 1 to {MAX_ACCESS_BYTES}"
+        _refuse((size == 0) | (size > MAX_ACCESS_BYTES), size, name, first, expected)
+    if size is not None and int(address.max()) > 2**64 - MAX_ACCESS_BYTES:
+        end = address + (size - np.uint32(1))
+        _refuse(end < address, address, name, first, "an access that ends below 2**64")
+    if kind.max() > KIND_EXEC:
+        _refuse(kind > KIND_EXEC, kind, name, first, "a kind of 0 (read), 1 (write) or 2 (exec)")
 
 
 def _refuse(wrong: np.ndarray, values: np.ndarray, name: str, first: int, expected: str) -> None:

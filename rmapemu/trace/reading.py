@@ -31,7 +31,7 @@ class Trace:
 
     format: name of the format (`array` for one in memory). path: of the file, or None. stats: TraceStats, as far as
     it has been read. A file or an array can be iterated over again, each time from its start and with new stats;
-    a pipe cannot (`rewindable`).
+    a pipe cannot (`rewindable`), whatever its name.
     """
 
     def __init__(self, open_again: Callable[[], _Opened], options: Options):
@@ -40,7 +40,7 @@ class Trace:
         self.path: str | None = self._source.path
         self.stats = TraceStats()
         self.bytes_total: int | None = self._source.bytes_total
-        self.rewindable: bool = self.format == "array" or self.path is not None
+        self.rewindable: bool = self.format == "array" or (self.path is not None and self.bytes_total is not None)
         self._begun = False
         self._current: Iterator[Batch] | None = None
 

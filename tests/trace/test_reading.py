@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -174,6 +176,32 @@ def test_a_file_can_be_read_again_and_a_pipe_cannot(put):
     list(once)
     with pytest.raises(TraceError, match="only once"):
         list(once)
+
+
+def test_a_named_pipe_is_read_once_and_its_length_is_not_known(tmp_path):
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    data = lackey_text(make_batch(range(50_000), [8] * 50_000))
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(Path(path).write_bytes, data)
+        with open_trace(path, batch=1000) as trace:
+            assert (trace.format, trace.bytes_total, trace.rewindable) == ("lackey", None, False)
+            assert joined(trace).address.tolist() == list(range(50_000))
+            assert trace.bytes_read == writing.result() == len(data)
+
+
+@pytest.mark.parametrize("how", ["plain", "gz", "zst"])
+def test_reading_takes_no_more_memory_for_a_longer_trace(put, how):
+    text = b" L 04025310,8\n S 1fff000768,16\n" * 200_000
+    peaks = []
+    for times in (1, 8):
+        path = put("long", compress(text * times, how))
+        tracemalloc.start()
+        with open_trace(path, batch=1 << 14) as trace:
+            assert sum(batch.accesses for batch in trace) == 400_000 * times
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + (1 << 19) < 1 << 23
 
 
 @pytest.mark.parametrize("name", ["-", "lackey:-"])
