@@ -31,15 +31,20 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device"), ValueError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), ValueError()])
 def test_a_failure_leaves_what_was_there_before(tmp_path, error):
     path = tmp_path / "out"
     path.write_bytes(b"before")
-    with pytest.raises(error if isinstance(error, type) else OSError), whole_file(path) as out:
-        out.write(b"half")
-        raise error
+    with pytest.raises(type(error)):
+        _fail_while_writing(path, error)
     assert path.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["out"]
+
+
+def _fail_while_writing(path, error):
+    with whole_file(path) as out:
+        out.write(b"half")
+        raise error
 
 
 def test_what_a_killed_process_left_is_written_over(tmp_path):
@@ -64,9 +69,9 @@ def test_a_device_is_written_to_and_not_replaced():
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
-@pytest.mark.parametrize("name", ["missing/out", "."])
-def test_a_place_that_cannot_be_written_to_is_named_at_once(tmp_path, name):
-    with pytest.raises(OSError) as caught, whole_file(tmp_path / name):
+@pytest.mark.parametrize(("name", "error"), [("missing/out", FileNotFoundError), (".", IsADirectoryError)])
+def test_a_place_that_cannot_be_written_to_is_named_at_once(tmp_path, name, error):
+    with pytest.raises(error) as caught, whole_file(tmp_path / name):
         pytest.fail("the block was entered")
     assert caught.value.filename == str(tmp_path / name)
 
