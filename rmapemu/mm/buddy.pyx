@@ -77,18 +77,18 @@ cdef uint32_t expand(machine* m, zone* z, uint32_t pfn, int low, int high, int m
     return pfn
 
 
-cdef bint carve(machine* m, zone* z) noexcept nogil:
-    """The next block of frames never used comes onto the lists; False when there is none left."""
+cdef int carve(machine* m, zone* z) noexcept nogil:
+    """The next block of frames never used comes onto the lists: its order; -1 when there is none left."""
     cdef uint32_t pfn = z.never_used_pfn
     cdef uint32_t left = z.zone_start_pfn + z.spanned_pages - pfn
     cdef int order = 0
     if left == 0:
-        return False
+        return -1
     while order < MAX_ORDER - 1 and not pfn & (<uint32_t>1 << order) and left >= <uint32_t>2 << order:
         order += 1
     z.never_used_pfn = pfn + (<uint32_t>1 << order)
     list_block(m, z, pfn, order, pageblock_type(m, pfn))
-    return True
+    return order
 
 
 cdef uint32_t rmqueue_smallest(machine* m, zone* z, int order, int mt) noexcept nogil:
@@ -132,12 +132,11 @@ cdef uint32_t rmqueue_fallback(machine* m, zone* z, int order, int mt) noexcept 
 
 
 cdef uint32_t rmqueue(machine* m, zone* z, int order, int mt) noexcept nogil:
+    """Untouched memory stands for movable blocks of the largest order: others break one of those before any smaller one."""
     cdef uint32_t pfn = rmqueue_smallest(m, z, order, mt)
-    while pfn == 0:
-        # untouched memory stands for the largest movable blocks: others take it before they break smaller ones
-        if not carve(m, z):
-            return rmqueue_fallback(m, z, order, mt)
-        pfn = rmqueue_smallest(m, z, order, mt)
-        if pfn == 0 and mt != MIGRATE_MOVABLE:
-            pfn = rmqueue_fallback(m, z, order, mt)
-    return pfn
+    cdef int carved = 0
+    while pfn == 0 and carved >= 0 and (mt == MIGRATE_MOVABLE or carved < MAX_ORDER - 1):
+        carved = carve(m, z)
+        if carved >= 0 and mt == MIGRATE_MOVABLE:
+            pfn = rmqueue_smallest(m, z, order, mt)
+    return pfn if pfn else rmqueue_fallback(m, z, order, mt)
