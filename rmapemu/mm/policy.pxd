@@ -11,7 +11,7 @@ from rmapemu.mm.types cimport machine, reclaim_policy
 ctypedef int (*policy_init_t)(machine* m, reclaim_policy* policy, uint64_t seed) noexcept nogil     # fills all members: 0, -ENOMEM
 
 cdef class Policy:
-    """A policy that can be plugged into a machine (sim/policies). Immutable."""
+    """A policy that can be plugged into a machine. Immutable; the entry points of rmapemu.reclaim name such objects."""
     cdef policy_init_t init             # NULL: v3.2's own lists
     cdef readonly str name
     cdef readonly bint wants_touched    # the machine must run its accesses through access_traced

@@ -82,6 +82,7 @@ def test_free_buddies_have_merged_when_everything_is_back():
 
 def test_without_swap_memory_runs_out_and_comes_back_with_the_process(arch):
     with Machine(arch, memory="4M") as m:
+        m.sysctl.overcommit_memory = 1
         free = m.vmstat["nr_free_pages"]
         hog = m.spawn()
         heap = hog.mmap("16M")
@@ -96,6 +97,7 @@ def test_without_swap_memory_runs_out_and_comes_back_with_the_process(arch):
 
 def test_an_allocation_that_may_sleep_stops_at_the_min_watermark():
     with Machine(memory="4M") as m:
+        m.sysctl.overcommit_memory = 1
         hog = m.spawn()
         heap = hog.mmap("16M")
         with pytest.raises(OutOfMemory):

@@ -55,13 +55,13 @@ def test_a_forked_process_shares_slots_until_it_writes(small):
 def test_a_clean_swap_cache_page_is_dropped_without_writing_it_again(small):
     small.sysctl["page-cluster"] = 0
     init = small.spawn()
-    heap = fill(init, 1500)
-    addresses = heap.start + small.page_size * np.arange(1500, dtype=np.uint64)
+    heap = fill(init, 900)
+    addresses = heap.start + small.page_size * np.arange(900, dtype=np.uint64)
     init.access(addresses, "r")
     before = small.vmstat
     init.access(addresses, "r")
     after = small.vmstat
-    assert after["pswpin"] - before["pswpin"] >= 1000
+    assert after["pswpin"] - before["pswpin"] >= 800
     # swap is not half full, so that slots stay with their pages
     assert after["pswpout"] - before["pswpout"] < 100
 
@@ -91,9 +91,9 @@ def test_areas_of_one_priority_take_turns_and_a_lower_one_waits():
         heap = fill(init, 600, tokens=False)
         used = [0, 0, 0]
         for i in range(600):
-            entry = init.pte_at(heap.start + i * m.page_size).swap
-            if entry is not None:
-                used[entry[0]] += 1
+            entry = init.pte_at(heap.start + i * m.page_size)
+            if entry.kind == "swap":
+                used[entry.swap_type] += 1
         assert abs(used[0] - used[1]) <= 1
         assert used[0] > 0
         assert used[2] == 0
