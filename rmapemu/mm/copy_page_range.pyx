@@ -6,11 +6,10 @@
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport RUN_MAX, rm_likely, rm_prefetch
-from rmapemu.hw.pte cimport pte_file, pte_pfn, pte_present, pte_to_swp_entry, swp_entry, swp_entry_to_pte, swp_offset, swp_type
+from rmapemu.hw.pte cimport pte_file, pte_present, pte_to_swp_entry, swp_entry, swp_entry_to_pte, swp_offset, swp_type
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.memory cimport is_cow_mapping, vm_normal_page
+from rmapemu.mm.memory cimport entry_pfn, is_cow_mapping, plain_entry, plain_entry_init, plain_pfn, vm_normal_page
 from rmapemu.mm.mmlist cimport mmlist_add_behind
-from rmapemu.mm.rmap_add cimport page_dup_rmap
 from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
@@ -44,23 +43,24 @@ cdef int copy_not_present(machine* m, mm_struct* dst, mm_struct* src, vm_area_st
 cdef int account_run(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, uint64_t va, const uint64_t* old,
                      const uint16_t* at, int n) noexcept nogil:
     """References, mapcounts, slots and rss of n copied entries: how many it got through."""
-    cdef const page* pages = m.pages
-    cdef page* p
+    cdef page* pages = m.pages
+    cdef plain_entry plain
     cdef uint32_t pfn
     cdef uint64_t anon = 0
     cdef uint64_t present = 0
     cdef int i
+    plain_entry_init(m, &plain)
     for i in range(n):
         if i + AHEAD < n:
-            rm_prefetch(pages + pte_pfn(m.hw.fmt, old[i + AHEAD]))
-        if rm_likely(pte_present(m.hw.fmt, old[i])):
-            pfn = vm_normal_page(m, vma, va, old[i])
-            if pfn:
-                p = &m.pages[pfn]
-                p.count += 1
-                page_dup_rmap(m, pfn)
-                present += 1
-                anon += PageAnon(p)
+            rm_prefetch(pages + entry_pfn(&plain, old[i + AHEAD]))
+        pfn = plain_pfn(&plain, old[i])
+        if rm_likely(pfn != 0):
+            pages[pfn].count += 1
+            pages[pfn].mapcount += 1                # page_dup_rmap
+            present += 1
+            anon += pages[pfn].mapping & PAGE_MAPPING_ANON
+        elif pte_present(m.hw.fmt, old[i]):
+            vm_normal_page(m, vma, va, old[i])      # none: the zero page; or a bad entry, which it reports
         elif copy_not_present(m, dst, src, vma, va + (<uint64_t>at[i] << m.page_shift), old[i]):
             n = i
             break

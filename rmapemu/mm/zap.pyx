@@ -5,10 +5,11 @@
 # Differs: one TLB flush per gather, before the first frame is freed: nothing runs in between that could load the TLB again.
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport RUN_MAX, rm_likely, rm_prefetch, rm_unlikely
-from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty, pte_file, pte_pfn, pte_present, pte_to_swp_entry, pte_young, swp_type
+from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty, pte_file, pte_present, pte_to_swp_entry, pte_young, swp_type
 from rmapemu.mm.anon_vma cimport unlink_anon_vmas
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.memory cimport print_bad_pte, update_hiwater_rss, vm_normal_page
+from rmapemu.mm.memory cimport (entry_pfn, plain_entry, plain_entry_init, plain_pfn, print_bad_pte, update_hiwater_rss,
+                                vm_normal_page)
 from rmapemu.mm.mmap cimport vma_unlink_file
 from rmapemu.mm.page_writeback cimport set_page_dirty
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
@@ -60,9 +61,12 @@ cdef inline void zap_present(machine* m, vm_area_struct* vma, uint32_t pfn, uint
         if pte_young(m.hw.fmt, e) and not sequential_hint(vma):
             mark_page_accessed(m, pfn)
         vma.vm_mm.rss_stat[MM_FILEPAGES] -= 1
-    page_remove_rmap(m, pfn)
-    if rm_unlikely(m.pages[pfn].mapcount < 0):
-        print_bad_pte(m, vma, 0, e)
+    if m.pages[pfn].mapcount > 1:
+        m.pages[pfn].mapcount -= 1          # all that page_remove_rmap does where others map the page
+    else:
+        page_remove_rmap(m, pfn)
+        if rm_unlikely(m.pages[pfn].mapcount < 0):
+            print_bad_pte(m, vma, 0, e)
     run.pfn[run.n] = pfn
     run.n += 1
 
@@ -83,16 +87,20 @@ cdef void zap_not_present(machine* m, vm_area_struct* vma, uint64_t va, uint64_t
 # ---------------------------------------------------------------- runs within a leaf table, the lock held
 cdef inline void zap_all(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end, zap_run_t* run) noexcept nogil:
     cdef int n = m.hw.ops.clear_run(&m.hw, &vma.vm_mm.hw, va, end, run.old, run.at)
+    cdef plain_entry plain
     cdef uint32_t pfn
     cdef int i
+    plain_entry_init(m, &plain)
     for i in range(n):
         if i + AHEAD < n:
-            rm_prefetch(m.pages + pte_pfn(m.hw.fmt, run.old[i + AHEAD]))
-        if rm_likely(pte_present(m.hw.fmt, run.old[i])):
+            rm_prefetch(m.pages + entry_pfn(&plain, run.old[i + AHEAD]))
+        pfn = plain_pfn(&plain, run.old[i])
+        if rm_likely(pfn != 0):
             run.present = True
-            pfn = vm_normal_page(m, vma, va, run.old[i])
-            if pfn:
-                zap_present(m, vma, pfn, run.old[i], run)
+            zap_present(m, vma, pfn, run.old[i], run)
+        elif pte_present(m.hw.fmt, run.old[i]):
+            run.present = True
+            vm_normal_page(m, vma, va, run.old[i])      # none: the zero page; or a bad entry, which it reports
         else:
             zap_not_present(m, vma, va + (<uint64_t>run.at[i] << m.page_shift), run.old[i])
 
@@ -144,7 +152,10 @@ cdef void zap_pte_range(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64
     if run.present:
         tlb_flush(m, tlb)
     for i in range(run.n):
-        free_page_and_swap_cache(m, run.pfn[i])
+        if m.pages[run.pfn[i]].count > 1 and not m.pages[run.pfn[i]].flags & PG_swapcache:
+            m.pages[run.pfn[i]].count -= 1
+        else:
+            free_page_and_swap_cache(m, run.pfn[i])
 
 
 cdef void unmap_page_range(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64_t start, uint64_t end, zap_details* d) noexcept nogil:
