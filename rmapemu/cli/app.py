@@ -55,6 +55,12 @@ class OneLineErrors(click.Group):
                 raise
         sys.exit(status if isinstance(status, int) else 0)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would print an empty line
+            raise click.ClickException("interrupted; nothing was written") from None
+
     def _ended_by(self, error: BaseException) -> int | None:
         """The exit status, after saying why; None for an error that is ours to mend."""
         if isinstance(error, click.exceptions.Exit):

@@ -21,6 +21,9 @@ from rmapemu.sim.survey import Pages, Survey
 RESERVED_FRAMES = 2
 """Frame 0, which is never used, and the zero page."""
 
+ALLOC_SLACK = 2
+"""zone_watermark_ok wants more than the watermark to be free after an allocation, and counts one page twice."""
+
 LEAST_FRAMES = 32
 """Fewest frames of the trace's own with memory=: one batch of reclaim (SWAP_CLUSTER_MAX)."""
 
@@ -80,12 +83,12 @@ def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None,
 def total_frames(own: int, kept: int, page_shift: int) -> int:
     """Frames of a machine in which `own` are left above the low watermark when `kept` are in other use.
 
-    >>> total_frames(1000, 10, 12), low_watermark(1050, 12)
-    (1050, 40)
+    >>> total_frames(1000, 10, 12), low_watermark(1094, 12)
+    (1094, 82)
     """
-    total = own + kept
-    while total - low_watermark(total, page_shift) - kept < own:
-        total += max(1, own - (total - low_watermark(total, page_shift) - kept))
+    total = own
+    while (left := total - kept - low_watermark(total, page_shift) - ALLOC_SLACK) < own:
+        total += own - left
     return total
 
 

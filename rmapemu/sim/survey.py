@@ -83,7 +83,7 @@ def survey(
             found = sets.setdefault(pid, PageSet(page_shift, user_limit)).add(part.address, part.size, part.kind)
             if found is not None:
                 _refuse(part, found, accesses + (found if number is None else int(number[found])), name, user_limit)
-        accesses += len(batch)
+        accesses += len(batch.address)
         touches += len(pages(batch, page_shift)[0])
         if progress is not None:
             progress(trace.bytes_read)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_a_trace_may_come_through_a_pipe(rw):
     with open(rw, "rb") as trace:
         child = subprocess.run([*COMMAND, "replay", "rw:-", "-m", "80%"], stdin=trace, capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
-    piped = subprocess.run([*COMMAND, "replay", "-"], input=open(rw).read(), capture_output=True, text=True)
+    piped = subprocess.run([*COMMAND, "replay", "-"], input=Path(rw).read_text(), capture_output=True, text=True)
     assert table(piped.stdout)["accesses"] == ["600"]
 
 

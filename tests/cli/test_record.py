@@ -22,7 +22,7 @@ def test_it_says_how_much_it_recorded_and_the_file_can_be_read(tmp_path):
     path = tmp_path / "t.parquet"
     result = run("record", "-o", path, "--no-instructions", "--", "true")
     assert result.exit_code == 0, result.output
-    accesses = sum(len(batch) for batch in open_trace(path))
+    accesses = sum(len(batch.address) for batch in open_trace(path))
     assert f"{accesses:,} accesses" in result.stderr
     assert os.listdir(tmp_path) == ["t.parquet"]
 

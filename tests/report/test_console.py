@@ -3,8 +3,6 @@
 
 import io
 
-import pytest
-
 from rmapemu.report import Progress, console, print_rows
 from rmapemu.sim.table import plain
 
@@ -18,8 +16,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def as_terminal(monkeypatch):
+    """Let standard output and error be one."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -45,7 +43,8 @@ def test_words_stand_to_the_left(capsys):
     assert capsys.readouterr().out.splitlines() == ["arch  from", "----  ----", "s390  a"]
 
 
-def test_a_terminal_gets_a_drawn_table(terminal):
+def test_a_terminal_gets_a_drawn_table(monkeypatch):
+    terminal = as_terminal(monkeypatch)
     print_rows(ROWS, ["a [note]"], plain=plain)
     text = terminal.getvalue()
     assert "\x1b[1m" in text
@@ -59,7 +58,8 @@ def test_a_pipe_is_never_wrapped_nor_coloured():
     assert out.getvalue() == "x" * 500 + "\n"
 
 
-def test_progress_is_drawn_on_a_terminal_only(terminal):
+def test_progress_is_drawn_on_a_terminal_only(monkeypatch):
+    terminal = as_terminal(monkeypatch)
     with Progress() as progress:
         progress("reading", 5, 10)
         progress("x86_64 v3.2", 10, 10)
