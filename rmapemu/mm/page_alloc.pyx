@@ -268,7 +268,7 @@ cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t
 
 cdef int mem_init(machine* m, uint64_t nr_frames, uint64_t reserve_frames) noexcept nogil:
     """Zone 0 has the first nr_frames (two of them not usable: frame 0 and the zero page), zone 1 the reserve."""
-    if nr_frames < 4:
+    if nr_frames < 3:
         return -EINVAL
     m.pageblock = <uint8_t*>arena_reserve(m, ((nr_frames + reserve_frames) >> PAGEBLOCK_LG2) + 1)
     if m.pageblock == NULL:

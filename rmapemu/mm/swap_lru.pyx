@@ -4,6 +4,7 @@
 # Kernel: mm/swap.c (__lru_cache_add, activate_page, mark_page_accessed, rotate_reclaimable_page, lru_deactivate_fn, release_pages).
 # Pagevecs are not modelled: what v3.2 does when a pagevec is drained happens at once, each under its own lru_lock.
 from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.types cimport *
 
@@ -20,22 +21,20 @@ cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil:
     cdef uint32_t both = PG_active | PG_unevictable
     VM_BUG_ON(m, (p.flags & both) == both, b"PageActive(page) && PageUnevictable(page)", b"lru_cache_add_lru")
     VM_BUG_ON(m, p.flags & PG_lru, b"PageLRU(page)", b"lru_cache_add_lru")
-    spin_lock(m, LOCK_LRU)
+    leaf_lock(m, LOCK_LRU)
     p.flags = (p.flags & ~<uint32_t>(PG_active | PG_unevictable)) | PG_lru
     if active:
         p.flags |= PG_active
     update_page_reclaim_stat(z, lru >> 1, active)
     add_page_to_lru_list(m, z, pfn, lru)
-    spin_unlock(m, LOCK_LRU)
     if m.policy != NULL:
         m.policy.added(m, m.policy.state, pfn)
 
 
 cdef void add_page_to_unevictable_list(machine* m, uint32_t pfn) noexcept nogil:
-    spin_lock(m, LOCK_LRU)
+    leaf_lock(m, LOCK_LRU)
     m.pages[pfn].flags |= PG_unevictable | PG_lru
     add_page_to_lru_list(m, page_zone(m, pfn), pfn, LRU_UNEVICTABLE)
-    spin_unlock(m, LOCK_LRU)
 
 
 cdef void activate_page(machine* m, uint32_t pfn) noexcept nogil:
@@ -44,14 +43,13 @@ cdef void activate_page(machine* m, uint32_t pfn) noexcept nogil:
     cdef int lru
     if (p.flags & (PG_lru | PG_active | PG_unevictable)) != PG_lru:
         return
-    spin_lock(m, LOCK_LRU)
+    leaf_lock(m, LOCK_LRU)
     lru = page_lru(p)
     del_page_from_lru_list(m, z, pfn, lru)
     p.flags |= PG_active
     add_page_to_lru_list(m, z, pfn, lru + LRU_ACTIVE)
     count_vm_event(m, PGACTIVATE)
     update_page_reclaim_stat(z, lru >> 1, 1)
-    spin_unlock(m, LOCK_LRU)
 
 
 cdef void mark_page_accessed(machine* m, uint32_t pfn) noexcept nogil:
@@ -71,7 +69,7 @@ cdef void deactivate_page(machine* m, uint32_t pfn) noexcept nogil:
     cdef int lru
     if not p.flags & PG_lru or p.flags & PG_unevictable or p.mapcount > 0:
         return
-    spin_lock(m, LOCK_LRU)
+    leaf_lock(m, LOCK_LRU)
     del_page_from_lru_list(m, z, pfn, page_lru(p))
     p.flags &= ~<uint32_t>(PG_active | PG_referenced)
     lru = page_lru(p)
@@ -85,7 +83,6 @@ cdef void deactivate_page(machine* m, uint32_t pfn) noexcept nogil:
     if active:
         count_vm_event(m, PGDEACTIVATE)
     update_page_reclaim_stat(z, lru >> 1, 0)
-    spin_unlock(m, LOCK_LRU)
 
 
 cdef void rotate_reclaimable_page(machine* m, uint32_t pfn) noexcept nogil:
@@ -94,20 +91,18 @@ cdef void rotate_reclaimable_page(machine* m, uint32_t pfn) noexcept nogil:
     cdef int lru = page_lru(p)
     if (p.flags & (PG_locked | PG_dirty | PG_active | PG_unevictable | PG_lru)) != PG_lru:
         return
-    spin_lock(m, LOCK_LRU)
+    leaf_lock(m, LOCK_LRU)
     del_page_from_lru_list(m, z, pfn, lru)
     add_page_to_lru_tail(m, z, pfn, lru)
     count_vm_event(m, PGROTATED)
-    spin_unlock(m, LOCK_LRU)
 
 
 cdef void lru_del_freed(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     cdef bint evictable = not p.flags & PG_unevictable
-    spin_lock(m, LOCK_LRU)
+    leaf_lock(m, LOCK_LRU)
     VM_BUG_ON(m, not p.flags & PG_lru, b"!PageLRU(page)", b"__page_cache_release")
     del_page_from_lru_list(m, page_zone(m, pfn), pfn, page_lru(p))
     p.flags &= ~<uint32_t>(PG_lru | PG_active | PG_unevictable)
-    spin_unlock(m, LOCK_LRU)
     if m.policy != NULL and evictable:
         m.policy.removed(m, m.policy.state, pfn)

@@ -7,6 +7,7 @@ from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memchr
 from rmapemu.hw.pte cimport swp_entry
+from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.machine cimport swap_arrays
 from rmapemu.mm.page_alloc cimport put_page
@@ -149,6 +150,7 @@ cdef uint32_t new_cluster(swap_info_struct* si) noexcept nogil:
 
 cdef uint32_t scan_swap_map(machine* m, swap_info_struct* si, uint8_t usage) noexcept nogil:
     cdef uint32_t offset, base, turns
+    cdef bint freed
     base = si.cluster_next
     if si.cluster_nr == 0:
         base = new_cluster(si)
@@ -166,11 +168,11 @@ cdef uint32_t scan_swap_map(machine* m, swap_info_struct* si, uint8_t usage) noe
             take_slot(si, offset, usage)
             return offset
         if si.swap_map[offset] == SWAP_HAS_CACHE and swap_full(m):
-            spin_unlock(m, LOCK_SWAP)
-            if try_to_reclaim_swap(m, si, offset):
-                spin_lock(m, LOCK_SWAP)
+            # swap_lock is let go of for this
+            freed = try_to_reclaim_swap(m, si, offset)
+            leaf_lock(m, LOCK_SWAP)
+            if freed:
                 continue
-            spin_lock(m, LOCK_SWAP)
         if offset >= base:
             offset = next_usable(m, si, offset + 1, si.highest_bit + 1)
             if offset:
@@ -187,7 +189,7 @@ cdef uint64_t get_swap_page(machine* m) noexcept nogil:
     cdef uint32_t offset
     cdef int type, following
     cdef int wrapped = 0
-    spin_lock(m, LOCK_SWAP)
+    leaf_lock(m, LOCK_SWAP)
     if m.nr_swap_pages > 0:
         m.nr_swap_pages -= 1
         type = m.swap_list_next
@@ -202,10 +204,8 @@ cdef uint64_t get_swap_page(machine* m) noexcept nogil:
                 m.swap_list_next = following
                 offset = scan_swap_map(m, si, SWAP_HAS_CACHE)
                 if offset:
-                    spin_unlock(m, LOCK_SWAP)
                     return swp_entry(type, offset)
                 following = m.swap_list_next
             type = following
         m.nr_swap_pages += 1
-    spin_unlock(m, LOCK_SWAP)
     return 0

@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.hw.pte cimport swp_entry, swp_offset, swp_type
 from rmapemu.mm.kmem cimport should_fail
+from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport alloc_pages, put_page
 from rmapemu.mm.swap_lru cimport lru_cache_add_lru
@@ -27,11 +28,10 @@ cdef inline int swap_cache_insert(machine* m, uint32_t pfn, uint64_t entry, uint
     p.count += 1
     p.flags |= PG_swapcache
     m.private[pfn] = entry_to_private(entry)
-    spin_lock(m, LOCK_TREE)
+    leaf_lock(m, LOCK_TREE)
     m.swap_info[swp_type(entry)].cache[swp_offset(entry)] = pfn
     m.nr_swapcache_pages += 1
     inc_zone_page_state(m, pfn, NR_FILE_PAGES)
-    spin_unlock(m, LOCK_TREE)
     return 0
 
 
@@ -54,9 +54,8 @@ cdef void __delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
 
 cdef void delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
     cdef uint64_t entry = private_to_entry(m.private[pfn])
-    spin_lock(m, LOCK_TREE)
+    leaf_lock(m, LOCK_TREE)
     __delete_from_swap_cache(m, pfn)
-    spin_unlock(m, LOCK_TREE)
     swapcache_free(m, entry, pfn)
     put_page(m, pfn)
 
@@ -177,7 +176,7 @@ cdef int valid_swaphandles(machine* m, uint64_t entry, uint64_t* first) noexcept
         return 0
     if base == 0:
         base = 1                    # the header
-    spin_lock(m, LOCK_SWAP)
+    leaf_lock(m, LOCK_SWAP)
     if end > si.max:
         end = si.max
     while at < end and worth_reading(si, at):
@@ -187,7 +186,6 @@ cdef int valid_swaphandles(machine* m, uint64_t entry, uint64_t* first) noexcept
     while at > base and worth_reading(si, at - 1):
         at -= 1
         n += 1
-    spin_unlock(m, LOCK_SWAP)
     first[0] = at
     return n + 1 if n else 0
 

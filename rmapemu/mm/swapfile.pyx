@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.hw.pte cimport swp_offset, swp_type
 from rmapemu.mm.kmem cimport should_fail
+from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.swap_scan cimport swap_full
@@ -25,14 +26,14 @@ cdef bint vm_swap_full(machine* m) noexcept nogil:
 
 # ---------------------------------------------------------------- counts
 cdef inline swap_info_struct* swap_info_get(machine* m, uint64_t entry) noexcept nogil:
-    """The area with swap_lock taken, or NULL (without) for what is no slot in use."""
+    """The area, swap_lock having been taken; NULL (and not taken) for what is no slot in use."""
     cdef swap_info_struct* si
     if entry == 0 or swp_type(entry) >= m.nr_swapfiles:
         return NULL
     si = &m.swap_info[swp_type(entry)]
     if not si.flags & SWP_USED or swp_offset(entry) >= si.max or si.swap_map[swp_offset(entry)] == 0:
         return NULL
-    spin_lock(m, LOCK_SWAP)
+    leaf_lock(m, LOCK_SWAP)
     return si
 
 
@@ -76,14 +77,12 @@ cdef void swap_free(machine* m, uint64_t entry) noexcept nogil:
     cdef swap_info_struct* si = swap_info_get(m, entry)
     if si != NULL:
         swap_entry_free(m, si, <uint32_t>swp_offset(entry), 1)
-        spin_unlock(m, LOCK_SWAP)
 
 
 cdef void swapcache_free(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil:
     cdef swap_info_struct* si = swap_info_get(m, entry)
     if si != NULL:
         swap_entry_free(m, si, <uint32_t>swp_offset(entry), SWAP_HAS_CACHE)
-        spin_unlock(m, LOCK_SWAP)
 
 
 cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil:
@@ -129,9 +128,8 @@ cdef inline int __swap_duplicate(machine* m, uint64_t entry, uint8_t usage) noex
     si = &m.swap_info[swp_type(entry)]
     if swp_offset(entry) >= si.max:
         return -EINVAL
-    spin_lock(m, LOCK_SWAP)
+    leaf_lock(m, LOCK_SWAP)
     err = count_up(si, <uint32_t>swp_offset(entry), usage)
-    spin_unlock(m, LOCK_SWAP)
     return err
 
 
@@ -173,7 +171,6 @@ cdef inline uint32_t page_swap_byte(machine* m, uint32_t pfn) noexcept nogil:
     cdef uint32_t count = 0
     if si != NULL:
         count = si.swap_map[swp_offset(entry)] & ~<uint32_t>SWAP_HAS_CACHE
-        spin_unlock(m, LOCK_SWAP)
     return count
 
 
@@ -220,7 +217,6 @@ cdef int free_swap_and_cache(machine* m, uint64_t entry) noexcept nogil:
         pfn = si.cache[swp_offset(entry)]
         if pfn and not trylock_page(m, pfn):
             pfn = 0
-    spin_unlock(m, LOCK_SWAP)
     if pfn:
         p = &m.pages[pfn]
         p.count += 1
