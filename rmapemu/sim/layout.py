@@ -64,7 +64,9 @@ def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None,
     Raises ValueError for amounts with which nothing can run, naming the least.
     """
     page_bytes = 1 << found.page_shift
-    swap_bytes = (found.touched_pages + 1) * page_bytes if swap is None else parse_size(swap, "swap")
+    # never more than half full: from then on v3.2 frees the slots of pages that are swapped in (vm_swap_full); and a
+    # header, and a slot that its search can miss
+    swap_bytes = (2 * found.touched_pages + 2) * page_bytes if swap is None else parse_size(swap, "swap")
     if frames is not None:
         return Layout(backend.backend, backend.name, frames, True, frames * page_bytes, swap_bytes, page_bytes)
     own = max(found.touched_pages, LEAST_FRAMES)
