@@ -153,7 +153,8 @@ cdef int one_entry(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level,
     if pfn == 0 or pfn >= m.nr_frames:
         return 0 if v.vm_flags & (VM_PFNMAP | VM_MIXEDMAP) else entry_bad(c, mm, va, b"an entry of no frame", pfn, m.nr_frames)
     if pfn == m.zero_pfn or pte_special(f, e):
-        return 0 if not pte_write(f, e) else entry_bad(c, mm, va, b"the zero page, writable", pfn, 0)
+        # an s390 PROT_NONE entry has no read-only bit, nor can the MMU use it
+        return 0 if not pte_write(f, e) or not pt_matches(&f.valid, e) else entry_bad(c, mm, va, b"the zero page, writable", pfn, 0)
     c.mapped[pfn] += 1
     c.rss[MM_ANONPAGES if PageAnon(&m.pages[pfn]) else MM_FILEPAGES] += 1
     return reachable(c, m, mm, v, va, pfn)

@@ -21,7 +21,7 @@ from rmapemu.machine.sizes import parse_int, pick
 
 cdef int64_t op_page(machine* m, const uint64_t* a) noexcept nogil:
     cdef uint32_t pfn = alloc_pages(m, GFP_KERNEL, <int>a[0])
-    return -ENOMEM if pfn == 0 else pfn
+    return -ENOMEM if pfn == 0 else <int64_t>pfn
 
 
 cdef int64_t op_file_page(machine* m, const uint64_t* a) noexcept nogil:
@@ -53,7 +53,7 @@ cdef int64_t op_put(machine* m, const uint64_t* a) noexcept nogil:
 
 cdef int64_t op_file(machine* m, const uint64_t* a) noexcept nogil:
     cdef address_space* f = file_open(m, <int>a[0], a[1])
-    return -ENOMEM if f == NULL else f.ino
+    return -ENOMEM if f == NULL else <int64_t>f.ino
 
 
 cdef void compound(machine* m, uint32_t pfn, int order, uint32_t flags) noexcept nogil:

@@ -84,7 +84,7 @@ cdef int64_t op_spawn(machine* m, const uint64_t* a) noexcept nogil:
 
 cdef int64_t op_file(machine* m, const uint64_t* a) noexcept nogil:
     cdef address_space* f = file_open(m, <int>a[0], a[1])
-    return -ENOMEM if f == NULL else f.ino
+    return -ENOMEM if f == NULL else <int64_t>f.ino
 
 
 cdef int64_t op_swapon(machine* m, const uint64_t* a) noexcept nogil:

@@ -128,3 +128,13 @@ def test_the_zero_page_is_not_copied_into_the_rss_of_a_child(m, init):
     child = init.fork()
     assert child.rss["anon"] == 1
     assert child.read(heap.start) == 0
+
+
+def test_the_zero_page_stays_read_only_through_a_change_to_no_access_and_back(m, init):
+    heap = init.mmap(m.page_size)
+    init.read(heap.start)
+    init.mprotect(heap.start, m.page_size, "none")
+    m.check()
+    init.mprotect(heap.start, m.page_size, "rw")
+    init.write(heap.start, 3)
+    assert init.page_at(heap.start).mapcount == 1

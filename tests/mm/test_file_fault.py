@@ -132,3 +132,10 @@ def test_a_partial_write_reads_what_it_leaves(m, file):
     assert m.vmstat["pgpgin"] == m.page_size // 1024
     file.write(m.page_size, m.page_size, 5)
     assert m.vmstat["pgpgin"] == m.page_size // 1024
+
+
+def test_a_file_that_cannot_be_allocated_is_an_error_and_nothing_else(m):
+    m.lab.fail_alloc(1)
+    with pytest.raises(OSError):
+        m.file(m.page_size)
+    assert m.file(m.page_size).size == m.page_size
