@@ -112,7 +112,7 @@ cdef inline int fallback_type(int mt, int i) noexcept nogil:
 cdef uint32_t rmqueue_fallback(machine* m, zone* z, int order, int mt) noexcept nogil:
     """Another mobility's largest block; a large one changes sides with its pageblock."""
     cdef int o = MAX_ORDER - 1
-    cdef int i, other
+    cdef int i, k, other
     cdef uint32_t pfn
     while o >= order:
         for i in range(1, MIGRATE_TYPES):
@@ -121,8 +121,8 @@ cdef uint32_t rmqueue_fallback(machine* m, zone* z, int order, int mt) noexcept 
             if pfn:
                 unlist_block(m, z, pfn, o)
                 if o >= PAGEBLOCK_LG2:
-                    for i in range(1 << (o - PAGEBLOCK_LG2)):
-                        set_pageblock_type(m, pfn + (<uint32_t>i << PAGEBLOCK_LG2), mt)
+                    for k in range(1 << (o - PAGEBLOCK_LG2)):
+                        set_pageblock_type(m, pfn + (<uint32_t>k << PAGEBLOCK_LG2), mt)
                     other = mt
                 elif o >= PAGEBLOCK_LG2 // 2 or mt == MIGRATE_RECLAIMABLE:
                     other = mt

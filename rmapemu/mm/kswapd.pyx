@@ -67,14 +67,14 @@ cdef void balance_pgdat(machine* m, int order) noexcept nogil:
     cdef zone* z = &m.zones[0]
     cdef scan_control sc
     cdef int idle = 0
-    cdef int i
+    cdef int _turn
     sc.gfp = GFP_KERNEL
     sc.order = order
     sc.nr_to_reclaim = ~<uint64_t>0
     sc.nr_scanned = 0
     sc.forced = 0
     sc.one_page = 0
-    for i in range(MAX_PASSES):
+    for _turn in range(MAX_PASSES):
         if balance_once(m, z, &sc):
             return
         if sc.nr_reclaimed < SWAP_CLUSTER_MAX:

@@ -121,8 +121,8 @@ cdef uint32_t may_retry(machine* m, zone* z, int zone_idx, uint32_t gfp, int ord
     cdef int alloc_flags = gfp_to_alloc_flags(m, gfp)
     cdef uint64_t progress, freed
     cdef uint32_t pfn
-    cdef int i
-    for i in range(MAX_RETRIES):
+    cdef int _turn
+    for _turn in range(MAX_RETRIES):
         freed = m.vm_events[PGFREE]
         progress = try_to_free_pages(m, order, gfp)
         if progress == 0:
@@ -253,17 +253,17 @@ cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil:
 # ---------------------------------------------------------------- start
 cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t used) noexcept nogil:
     cdef zone* z = &m.zones[i]
-    cdef int l
+    cdef int lru
     z.zone_start_pfn = <uint32_t>start
     z.spanned_pages = <uint32_t>frames
     z.present_pages = <uint32_t>(frames - used)
     z.never_used_pfn = <uint32_t>(start + used)
     z.vm_stat[NR_FREE_PAGES] = frames - used
     z.inactive_ratio = 1
-    for l in range(NR_LRU_LISTS):
-        z.lru[l] = m.nr_frames + i * NR_LRU_LISTS + l
-        m.pages[z.lru[l]].next = z.lru[l]
-        m.pages[z.lru[l]].prev = z.lru[l]
+    for lru in range(NR_LRU_LISTS):
+        z.lru[lru] = m.nr_frames + i * NR_LRU_LISTS + lru
+        m.pages[z.lru[lru]].next = z.lru[lru]
+        m.pages[z.lru[lru]].prev = z.lru[lru]
 
 
 cdef int mem_init(machine* m, uint64_t nr_frames, uint64_t reserve_frames) noexcept nogil:

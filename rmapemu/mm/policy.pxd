@@ -19,8 +19,8 @@ cdef class Policy:
 
 # Makes the named policy of this machine (machine.policy is left alone): NULL and *err = 0 for "v3.2"; NULL and *err = -EINVAL
 # for a name that is not built in, -ENOMEM.
-cdef reclaim_policy* policy_create(machine* m, str name, uint64_t seed, int* err)
-cdef reclaim_policy* policy_make(machine* m, Policy policy, uint64_t seed, int* err)
+cdef reclaim_policy* policy_create(machine* m, str name, uint64_t seed, int* err) except? NULL
+cdef reclaim_policy* policy_make(machine* m, Policy policy, uint64_t seed, int* err) except? NULL
 cdef void policy_destroy(machine* m, reclaim_policy* policy) noexcept nogil
 # opt: next_use[i] is the index of the next access to the page that access i touches, n (or more) if there is none. The array
 # stays the caller's and must live as long as the policy. Accesses are counted by `touched`, from 0 at this call.

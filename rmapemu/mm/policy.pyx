@@ -35,7 +35,7 @@ POLICIES = {p.name: p for p in (V3_2, LRU, FIFO, CLOCK, RANDOM, OPT)}
 NAMES = tuple(POLICIES)
 
 
-cdef reclaim_policy* policy_make(machine* m, Policy policy, uint64_t seed, int* err):
+cdef reclaim_policy* policy_make(machine* m, Policy policy, uint64_t seed, int* err) except? NULL:
     cdef reclaim_policy* made
     err[0] = 0
     if policy.init == NULL:
@@ -51,7 +51,7 @@ cdef reclaim_policy* policy_make(machine* m, Policy policy, uint64_t seed, int* 
     return made
 
 
-cdef reclaim_policy* policy_create(machine* m, str name, uint64_t seed, int* err):
+cdef reclaim_policy* policy_create(machine* m, str name, uint64_t seed, int* err) except? NULL:
     if name not in POLICIES:
         err[0] = -EINVAL
         return NULL

@@ -41,10 +41,12 @@ cdef inline void del_page_from_lru_list(machine* m, zone* z, uint32_t pfn, int l
     p.prev = 0
     z.vm_stat[NR_LRU_BASE + lru] -= 1
 
-cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil        # clears PG_active/unevictable, sets by lru, PG_lru; policy.added
+# clears PG_active/unevictable, sets by lru, PG_lru; policy.added
+cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil
 cdef void add_page_to_unevictable_list(machine* m, uint32_t pfn) noexcept nogil
 cdef void activate_page(machine* m, uint32_t pfn) noexcept nogil
 cdef void deactivate_page(machine* m, uint32_t pfn) noexcept nogil                   # lru_deactivate_fn
 cdef void mark_page_accessed(machine* m, uint32_t pfn) noexcept nogil
 cdef void rotate_reclaimable_page(machine* m, uint32_t pfn) noexcept nogil
-cdef void lru_del_freed(machine* m, uint32_t pfn) noexcept nogil                     # __page_cache_release: off the list as the page is freed; policy.removed
+# __page_cache_release: off the list as the page is freed; policy.removed
+cdef void lru_del_freed(machine* m, uint32_t pfn) noexcept nogil

@@ -3,7 +3,7 @@
 # The LRU lists: onto them, off them, up and down.
 # Kernel: mm/swap.c (__lru_cache_add, activate_page, mark_page_accessed, rotate_reclaimable_page, lru_deactivate_fn, release_pages).
 # Pagevecs are not modelled: what v3.2 does when a pagevec is drained happens at once, each under its own lru_lock.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.types cimport *

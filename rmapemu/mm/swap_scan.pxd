@@ -8,4 +8,5 @@ cdef inline bint swap_full(machine* m) noexcept nogil:
     return m.nr_swap_pages * 2 < m.total_swap_pages
 
 cdef int swapon(machine* m, uint64_t size_bytes, int prio) noexcept nogil            # type, or -errno
-cdef uint64_t get_swap_page(machine* m) noexcept nogil                               # entry with SWAP_HAS_CACHE, or 0: full (slot 0 is never given)
+# entry with SWAP_HAS_CACHE, or 0: full (slot 0 is never given)
+cdef uint64_t get_swap_page(machine* m) noexcept nogil

@@ -149,7 +149,7 @@ cdef uint32_t new_cluster(swap_info_struct* si) noexcept nogil:
 
 
 cdef uint32_t scan_swap_map(machine* m, swap_info_struct* si, uint8_t usage) noexcept nogil:
-    cdef uint32_t offset, base, turns
+    cdef uint32_t offset, base, _turn
     cdef bint freed
     base = si.cluster_next
     if si.cluster_nr == 0:
@@ -158,7 +158,7 @@ cdef uint32_t scan_swap_map(machine* m, swap_info_struct* si, uint8_t usage) noe
         si.cluster_nr -= 1
     offset = base
     # every turn either takes the slot, frees one (then it is free) or moves on
-    for turns in range(2 * si.max):
+    for _turn in range(2 * si.max):
         if not si.flags & SWP_WRITEOK or si.highest_bit == 0:
             return 0
         if offset > si.highest_bit:

@@ -3,7 +3,7 @@
 # The swap cache: which page holds what a slot holds; reading and writing slots.
 # Kernel: mm/swap_state.c, mm/page_io.c, valid_swaphandles of mm/swapfile.c.
 # The cache is an array by slot, not a radix tree; a read or a write is done when it returns, as on a ramdisk.
-from libc.errno cimport EEXIST, ENOMEM
+from libc.errno cimport ENOMEM
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.hw.pte cimport swp_entry, swp_offset, swp_type

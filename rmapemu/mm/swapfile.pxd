@@ -4,8 +4,10 @@ from libc.stdint cimport uint64_t, uint32_t, uint8_t
 from rmapemu.mm.types cimport machine
 from rmapemu.mm.swap_scan cimport get_swap_page, swapon
 
-cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil   # room for one more count after -ENOMEM: 0, -ENOMEM
-cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil                   # 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
+# room for one more count after -ENOMEM: 0, -ENOMEM
+cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil
+# 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
+cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil
 cdef int swapcache_prepare(machine* m, uint64_t entry) noexcept nogil                # 0, -EEXIST, -ENOENT
 cdef void swap_free(machine* m, uint64_t entry) noexcept nogil                       # one user less
 cdef void swapcache_free(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil    # the cache lets go of the slot

@@ -156,7 +156,9 @@ def test_the_same_accesses_end_in_the_same_state(arch):
             init = m.spawn()
             heap = init.mmap("8M")
             rng = np.random.default_rng(5)
-            init.access(heap.start + m.page_size * rng.integers(0, 2048, 20000).astype(np.uint64), rng.integers(0, 2, 20000).astype(np.uint8))
+            init.access(
+                heap.start + m.page_size * rng.integers(0, 2048, 20000).astype(np.uint64), rng.integers(0, 2, 20000).astype(np.uint8)
+            )
             return m.vmstat, m.cost.as_dict(), m.mem_map.tobytes()
 
     assert run() == run()
