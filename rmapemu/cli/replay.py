@@ -20,6 +20,7 @@ FRAMES = "Instead of -m: exactly so many frames, no watermarks, no zero page, on
 SWAP = "Size of the swap area (1G; 0: none). Default: enough for the trace."
 ARCH = "Architecture; several give columns side by side. See 'rmapemu arch list'."
 RECLAIM = "Policy: v3.2 (the kernel's two lists), lru, fifo, clock, random, opt; several give columns side by side."
+SYSCTL = "A knob of /proc/sys/vm: swappiness=100; page-cluster=0 turns swap readahead off. Several may be given."
 JSON = "Write all numbers as JSON, without times: the same bytes for the same replay. '-': to standard output, without the table."
 PARQUET = "Write the time series (a row per million accesses) as Parquet."
 
@@ -32,6 +33,7 @@ PARQUET = "Write the time series (a row per million accesses) as Parquet."
 @click.option("--arch", "archs", multiple=True, default=["x86_64"], show_default=True, metavar="NAME", help=ARCH)
 @click.option("--reclaim", "reclaims", multiple=True, default=["v3.2"], show_default=True, metavar="NAME", help=RECLAIM)
 @click.option("--seed", type=int, default=0, show_default=True, help="For --reclaim random.")
+@click.option("--sysctl", "knobs", multiple=True, metavar="NAME=VALUE", help=SYSCTL)
 @click.option("--json", "json_path", metavar="FILE", help=JSON)
 @click.option("--parquet", "parquet_path", metavar="FILE", help=PARQUET)
 def replay(
@@ -42,6 +44,7 @@ def replay(
     archs: tuple[str, ...],
     reclaims: tuple[str, ...],
     seed: int,
+    knobs: tuple[str, ...],
     json_path: str | None,
     parquet_path: str | None,
 ) -> None:
@@ -61,8 +64,9 @@ def replay(
         parquet_out = _open(outputs, parquet_path)
         with Progress() as progress:
             results = replay_all(
-                trace, archs=archs, reclaims=reclaims, memory=memory, frames=frames, swap=swap, seed=seed, progress=progress
-            )
+                trace, archs=archs, reclaims=reclaims, memory=memory, frames=frames, swap=swap, seed=seed,
+                sysctl=dict(map(_knob, knobs)), progress=progress,
+            )  # fmt: skip
         if json_out is not None:
             json_out.write(_json(results).encode())
         if parquet_out is not None:
@@ -71,6 +75,13 @@ def replay(
         sys.stdout.write(_json(results))
         return
     print_rows(rows_of(results), notes(results), plain=plain)
+
+
+def _knob(text: str) -> tuple[str, int]:
+    name, _, value = text.partition("=")
+    if not value.isdigit():
+        raise ValueError(f"--sysctl {text}: expected NAME=VALUE with a number, such as page-cluster=0")
+    return name, int(value)
 
 
 def _open(outputs: ExitStack, path: str | None) -> BinaryIO | None:

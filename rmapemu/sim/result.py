@@ -53,6 +53,8 @@ class Setup:
     touched_pages: int
     skipped_lines: int = 0
     """Lines of the trace that are no accesses."""
+    sysctl: Mapping[str, int] = field(default_factory=dict)
+    """Knobs that were set."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ What a trace cannot tell (mappings, files, forks) is not guessed beyond the mapp
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -44,6 +44,7 @@ def replay(
     reclaim: str = "v3.2",
     swap: int | str | None = None,
     seed: int = 0,
+    sysctl: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Replay a trace on a machine of its own.
@@ -54,6 +55,7 @@ def replay(
     come on top, so that archs compare (docs/replay.md). frames, instead: exactly so many frames, no watermarks, no
     zero page, no readahead, one eviction at a time. Neither: as much memory as the trace touches. reclaim: "v3.2",
     "lru", "fifo", "clock", "random", "opt". swap: bytes; None: enough for the trace; 0: none. seed: for "random".
+    sysctl: knobs of /proc/sys/vm by name, {"page-cluster": 0} for no swap readahead, {"swappiness": 100}.
 
     Raises TraceError (a trace that is not what it should be, an address outside of the arch's user space), ValueError,
     TypeError, OSError, and OutOfMemory where memory and swap together cannot hold the trace.
@@ -62,8 +64,10 @@ def replay(
     >>> result.faults, result.derived["evictions"]
     (40, 30)
     """
-    options = {"write": write, "memory": memory, "frames": frames, "swap": swap, "seed": seed, "progress": progress}
-    return replay_all(source, archs=[arch], reclaims=[reclaim], **options)[0]
+    return replay_all(
+        source, archs=[arch], reclaims=[reclaim], write=write, memory=memory, frames=frames, swap=swap, seed=seed,
+        sysctl=sysctl, progress=progress,
+    )[0]  # fmt: skip
 
 
 def replay_all(
@@ -76,6 +80,7 @@ def replay_all(
     frames: int | None = None,
     swap: int | str | None = None,
     seed: int = 0,
+    sysctl: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> list[Result]:
     """One replay for each arch and policy, the trace surveyed once; otherwise as `replay`."""
@@ -84,6 +89,7 @@ def replay_all(
     amount = None if memory is None else parse_memory(memory)
     backends = [backend_of(arch) for arch in archs]
     check_amounts(frames, swap)
+    knobs = {name.removeprefix("vm."): value for name, value in dict(sysctl or {}).items()}
     for policy in reclaims:
         pick(policy, {"v3.2", *(point.name for point in entry_points(group="rmapemu.reclaim"))}, "reclaim")
     results: list[Result] = []
@@ -95,7 +101,7 @@ def replay_all(
                 found[key] = _survey(trace, name, *key, progress)
             for policy in reclaims:
                 layout = plan(found[key], backend, amount, frames, swap)
-                results.append(_one(trace, found[key], layout, policy, seed, progress))
+                results.append(_one(trace, found[key], layout, policy, seed, knobs, progress))
     return results
 
 
@@ -125,11 +131,11 @@ def _survey(trace: Trace, name: str, page_shift: int, user_limit: int, progress:
 
 
 def _one(
-    trace: Trace, found: Survey, layout: Layout, reclaim: str, seed: int, progress: Progress | None
+    trace: Trace, found: Survey, layout: Layout, reclaim: str, seed: int, knobs: dict[str, int], progress: Progress | None
 ) -> Result:
     what = f"{layout.arch} {reclaim}"
     with Machine(layout.backend, reclaim=reclaim, seed=seed, **layout.machine_options()) as machine:
-        machine.sysctl.overcommit_memory = 1
+        _turn(machine, {"overcommit_memory": 1} | knobs)
         processes = _map_all(machine, found)
         loop = Loop(machine, [process.pid for process in processes], EVERY)
         if loop.wants_future:
@@ -143,7 +149,16 @@ def _one(
         except OutOfMemory as error:
             raise OutOfMemory(f"{found.name}: access {loop.accesses + 1}: {layout.held()} are too little; {error.lists}") from None
         timing = Timing(found.seconds, trace.stats.seconds, loop.seconds)
-        return _collect(machine, processes, loop, found, layout, reclaim, seed, timing)
+        return _collect(machine, processes, loop, found, layout, reclaim, seed, knobs, timing)
+
+
+def _turn(machine: Machine, knobs: dict[str, int]) -> None:
+    """Set sysctls; ValueError for an unknown one."""
+    for name, value in knobs.items():
+        try:
+            machine.sysctl[name] = value
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
 
 
 def _map_all(machine: Machine, found: Survey) -> list[Any]:
@@ -159,13 +174,14 @@ def _map_all(machine: Machine, found: Survey) -> list[Any]:
 
 
 def _collect(
-    machine: Machine, processes: list[Any], loop: Loop, found: Survey, layout: Layout, reclaim: str, seed: int, timing: Timing
-) -> Result:
+    machine: Machine, processes: list[Any], loop: Loop, found: Survey, layout: Layout, reclaim: str, seed: int,
+    knobs: dict[str, int], timing: Timing,
+) -> Result:  # fmt: skip
     setup = Setup(
         trace=found.name, arch=layout.arch, reclaim=reclaim, seed=seed, frames=layout.frames,
         exact_frames=layout.exact_frames, memory_bytes=layout.memory_bytes, swap_bytes=layout.swap_bytes,
         page_bytes=1 << found.page_shift, processes=len(processes), mappings=found.nr_mappings,
-        touched_pages=found.touched_pages, skipped_lines=found.skipped_lines,
+        touched_pages=found.touched_pages, skipped_lines=found.skipped_lines, sysctl=knobs,
     )  # fmt: skip
     return Result(
         setup, loop.accesses, loop.faults, loop.write_upgrades, loop.peak_rss_pages,

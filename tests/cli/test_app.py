@@ -72,7 +72,7 @@ def test_archs_and_policies_stand_side_by_side(rw):
 
 
 def test_a_share_of_memory_and_a_size_of_swap_are_taken(rw):
-    result = run("replay", rw, "-m", "80%", "--swap", "1M")
+    result = run("replay", rw, "-m", "80%", "--swap", "1M", "--sysctl", "page-cluster=0")
     assert result.exit_code == 0, result.output
     assert table(result.stdout)["memory for them"] == ["48 frames"]
 
@@ -132,6 +132,8 @@ def test_arch_list_names_the_archs():
         (["replay", "{rw}", "--frames", "0"], "the least that runs is 1"),
         (["replay", "{rw}", "--frames", "20", "--swap", "0"], "out of memory"),
         (["replay", "{rw}", "--swap", "x"], "swap='x'"),
+        (["replay", "{rw}", "--sysctl", "page-cluster"], "NAME=VALUE"),
+        (["replay", "{rw}", "--sysctl", "swapiness=3"], "swappiness"),
         (["replay", "{tmp}/none.rw"], "none.rw: No such file"),
         (["replay", "{tmp}"], "directory"),
         (["replay", "lakcey:{rw}"], "lackey"),

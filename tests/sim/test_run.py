@@ -73,6 +73,14 @@ def test_a_read_of_untouched_memory_maps_the_zero_page_and_the_first_store_upgra
     assert (result.faults, result.write_upgrades, result.peak_rss_pages) == (2, 1, 1)
 
 
+def test_without_page_cluster_only_what_is_wanted_is_swapped_in(arch):
+    va, write = mixed(2000, 20_000)
+    options = {"write": write, "memory": "10%", "arch": arch}
+    ahead, alone = rmapemu.replay(va, **options), rmapemu.replay(va, **options, sysctl={"vm.page-cluster": 0})
+    assert alone.vmstat["pswpin"] == alone.vmstat["pgmajfault"] < ahead.vmstat["pswpin"]
+    assert alone.setup.sysctl == {"page-cluster": 0}
+
+
 def test_each_pid_has_an_address_space_of_its_own(arch, tmp_path):
     va = np.repeat(sweep(50, 1), 2)
     path = trace_file(tmp_path / "t.parquet", np.tile([7, 900], 50), va, np.ones(100))
@@ -205,6 +213,8 @@ def test_an_address_beyond_the_user_space_is_refused_with_its_place(arch):
         ({"frames": 1 << 40}, "frames"),
         ({"swap": "lots"}, "swap='lots'"),
         ({"swap": 1}, "swap=1"),
+        ({"sysctl": {"swapiness": 1}}, "swappiness"),
+        ({"sysctl": {"swappiness": 101}}, "0 to 100"),
         ({"arch": "x86"}, "x86_64"),
         ({"reclaim": "lur"}, "lru"),
     ],
