@@ -64,7 +64,7 @@ class WouldBlock(RmapemuError):
 
 
 class SegmentationFault(RmapemuError):
-    """SIGSEGV. ``reason`` is ``"MAPERR"`` (nothing is mapped there) or ``"ACCERR"`` (not permitted); ``kind`` is ``"r"``, ``"w"`` or ``"x"``."""
+    """SIGSEGV. ``reason`` is ``"MAPERR"`` (nothing is mapped there) or ``"ACCERR"`` (not permitted); ``kind`` is r, w or x."""
 
     def __init__(self, address: int, reason: str, pid: int, kind: str) -> None:
         super().__init__(address, reason, pid, kind)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The workbench's base: operations of the bench itself, whose allocations never fail by order and whose costs do not count.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from rmapemu.machine.machine cimport Machine, op_t
+from rmapemu.machine.base cimport op_t
+from rmapemu.machine.machine cimport Machine
 from rmapemu.mm.types cimport address_space, anon_vma, machine, mm_struct
 
 cdef class Bench:

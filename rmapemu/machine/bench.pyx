@@ -6,7 +6,8 @@ from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from rmapemu.hw.costs cimport costs_t
-from rmapemu.machine.machine cimport Machine, op_t, trapped, TRAPPED
+from rmapemu.machine.base cimport op_t, trapped, TRAPPED
+from rmapemu.machine.machine cimport Machine
 from rmapemu.mm.types cimport *
 
 from rmapemu.errors import GoneError

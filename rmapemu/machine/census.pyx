@@ -4,7 +4,7 @@
 # Reads only, without the GIL; the address spaces' and anon_vmas' part stands in census_mm, the files' and swap's in census_files.
 from libc.errno cimport ENOMEM
 from libc.stdlib cimport calloc, free
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from rmapemu.mm.swap_lru cimport page_lru
 from rmapemu.mm.types cimport *
 

@@ -15,7 +15,8 @@ cdef int cached_page(census* c, machine* m, address_space* a, uint64_t index, ui
     if pfn == 0 or pfn >= m.nr_frames:
         return bad(c, b"its page cache has no frame at this index", ABOUT_FILE, a.ino, pfn, <int64_t>index)
     if page_file_mapping(m, p) != a or p.index != index:
-        return bad(c, b"in a page cache, but its mapping or index is another: index, place", ABOUT_PAGE, pfn, <int64_t>p.index, <int64_t>index)
+        return bad(c, b"in a page cache, but its mapping or index is another: index, place", ABOUT_PAGE, pfn, <int64_t>p.index,
+            <int64_t>index)
     c.cached[pfn] += 1
     return 0
 
@@ -55,7 +56,8 @@ cdef int mapped_by(census* c, machine* m, address_space* a, uint64_t* found) noe
         if v.vm_file != a or v.vm_flags & VM_NONLINEAR:
             return bad(c, b"in the i_mmap of a file that it does not map, or nonlinear: file", ABOUT_VMA, v.serial, a.ino, 0)
         if before != NULL and before.vm_pgoff > v.vm_pgoff:
-            return bad(c, b"i_mmap is out of order: pgoff, the one before", ABOUT_VMA, v.serial, <int64_t>v.vm_pgoff, <int64_t>before.vm_pgoff)
+            return bad(c, b"i_mmap is out of order: pgoff, the one before", ABOUT_VMA, v.serial, <int64_t>v.vm_pgoff,
+                <int64_t>before.vm_pgoff)
         found[0] += 1
         writable += (v.vm_flags & VM_SHARED) != 0
         before = v
@@ -125,7 +127,8 @@ cdef int one_slot(census* c, machine* m, swap_info_struct* si, uint32_t offset) 
     if shmem != (c.shmem_slots[si.type][offset] != 0) or c.shmem_slots[si.type][offset] > 1:
         return bad(c, b"SWAP_MAP_SHMEM, and shmem trees that name it", ABOUT_SLOT, id, shmem, c.shmem_slots[si.type][offset])
     if not shmem and swap_count(m, <uint64_t>si.type << 58 | offset) != c.slots[si.type][offset]:
-        return bad(c, b"users, and entries that name it", ABOUT_SLOT, id, swap_count(m, <uint64_t>si.type << 58 | offset), c.slots[si.type][offset])
+        return bad(c, b"users, and entries that name it", ABOUT_SLOT, id, swap_count(m, <uint64_t>si.type << 58 | offset),
+            c.slots[si.type][offset])
     if map_ & SWAP_HAS_CACHE and map_ != SWAP_MAP_BAD:
         return swap_cached(c, m, si, offset)
     return 0
@@ -157,5 +160,6 @@ cdef int check_swap(census* c, machine* m) noexcept nogil:
     if free_slots != m.nr_swap_pages:
         return bad(c, b"free swap slots", ABOUT_MACHINE, 0, m.nr_swap_pages, free_slots)
     if zone_sum(m, NR_FILE_PAGES) != <int64_t>(cached + c.files):
-        return bad(c, b"nr_file_pages, and pages in page caches and swap cache", ABOUT_MACHINE, 0, zone_sum(m, NR_FILE_PAGES), <int64_t>(cached + c.files))
+        return bad(c, b"nr_file_pages, and pages in page caches and swap cache", ABOUT_MACHINE, 0, zone_sum(m, NR_FILE_PAGES),
+            <int64_t>(cached + c.files))
     return 0

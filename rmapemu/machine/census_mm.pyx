@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # check() of address spaces and anon_vmas: VMAs against each other, every entry against its page and back, chains both ways.
 # Kernel: mm/mmap.c (validate_mm), mm/rmap.c. Only what v3.2 guarantees between two operations is asked for.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from rmapemu.hw.ops cimport tlb_entry
 from rmapemu.hw.format cimport pt_format
@@ -34,7 +34,8 @@ cdef int vma_chain(census* c, machine* m, vm_area_struct* v) noexcept nogil:
         if not in_arena(m, KMEM_ANON_VMA, avc.anon_vma) or c.free_avs[avc.anon_vma - <anon_vma*>m.kmem[KMEM_ANON_VMA].base]:
             return bad(c, b"a chain entry points at a free anon_vma", ABOUT_VMA, v.serial, 0, 0)
         if v.anon_vma != NULL and avc.anon_vma.root != v.anon_vma.root:
-            return bad(c, b"anon_vmas of its chain have different roots", ABOUT_VMA, v.serial, avc.anon_vma.root.serial, v.anon_vma.root.serial)
+            return bad(c, b"anon_vmas of its chain have different roots", ABOUT_VMA, v.serial, avc.anon_vma.root.serial,
+                v.anon_vma.root.serial)
         own |= avc.anon_vma == v.anon_vma
         c.chains_vmas += 1
         before = avc
@@ -55,7 +56,8 @@ cdef int one_vma(census* c, machine* m, mm_struct* mm, uint32_t i) noexcept nogi
     if v.vm_start >= v.vm_end or v.vm_start & mask or v.vm_end & mask:
         return bad(c, b"is empty or not aligned: start, end", ABOUT_VMA, v.serial, <int64_t>v.vm_start, <int64_t>v.vm_end)
     if before != NULL and before.vm_end > v.vm_start:
-        return bad(c, b"overlaps the VMA before it: its start, the other's end", ABOUT_VMA, v.serial, <int64_t>v.vm_start, <int64_t>before.vm_end)
+        return bad(c, b"overlaps the VMA before it: its start, the other's end", ABOUT_VMA, v.serial, <int64_t>v.vm_start,
+            <int64_t>before.vm_end)
     if v.vm_prev != before or (before != NULL and before.vm_next != v) or (before == NULL and mm.mmap != v):
         return bad(c, b"list and array of VMAs disagree", ABOUT_VMA, v.serial, 0, 0)
     if i == mm.map_count - 1 and v.vm_next != NULL:
@@ -107,7 +109,8 @@ cdef int reachable(census* c, machine* m, mm_struct* mm, vm_area_struct* v, uint
     elif page_file_mapping(m, p) == NULL:
         return entry_bad(c, mm, va, b"a mapped page without a mapping: page", pfn, 0)
     elif page_file_mapping(m, p) != v.vm_file:
-        return entry_bad(c, mm, va, b"the page is of another file: its file, the VMA's", page_file_mapping(m, p).ino, v.vm_file.ino if v.vm_file != NULL else 0)
+        return entry_bad(c, mm, va, b"the page is of another file: its file, the VMA's", page_file_mapping(m, p).ino,
+            v.vm_file.ino if v.vm_file != NULL else 0)
     elif v.vm_flags & VM_NONLINEAR:
         return 0
     if vma_address(m, pfn, v) != va:
@@ -186,7 +189,7 @@ cdef int check_entries(census* c, machine* m, mm_struct* mm) noexcept nogil:
 
 # ---------------------------------------------------------------- TLB
 cdef int tlb_tag(census* c, machine* m, mm_struct* mm, uint64_t vpn, uint32_t pfn, bint store) noexcept nogil:
-    """What the TLB serves must be what the tables say, as far as the kernel has to flush: frame, presence, permission to store."""
+    """What the TLB serves must be what the tables say, as far as the kernel has to flush: frame, permission to store."""
     cdef uint64_t va = vpn << m.page_shift
     cdef uint64_t* pte
     if va >= mm.task_size:
@@ -194,7 +197,8 @@ cdef int tlb_tag(census* c, machine* m, mm_struct* mm, uint64_t vpn, uint32_t pf
     pte = m.hw.ops.find_pte(&m.hw, &mm.hw, va)
     if pte == NULL:
         pte = m.hw.ops.find_pmd(&m.hw, &mm.hw, va)
-        return 0 if pte != NULL and m.hw.ops.pmd_huge(&m.hw, pte[0]) else entry_bad(c, mm, va, b"in the TLB, but there is no table: page", pfn, 0)
+        return 0 if pte != NULL and m.hw.ops.pmd_huge(&m.hw, pte[0]) else entry_bad(c, mm, va, b"in the TLB, but there is no table: page",
+            pfn, 0)
     if not pt_matches(&m.hw.fmt.valid, pte[0]) or pte_pfn(m.hw.fmt, pte[0]) != pfn:
         return entry_bad(c, mm, va, b"in the TLB, but the entry maps another page or none: page, entry's", pfn, pte_pfn(m.hw.fmt, pte[0]))
     if store and not pte_write(m.hw.fmt, pte[0]):
@@ -279,7 +283,8 @@ cdef int check_anon_vmas(census* c, machine* m) noexcept nogil:
                 return -1
     for i in range(1, n):
         if not c.free_avs[i] and av[i].refcount < refs[i]:
-            bad(c, b"refcount is less than its list and the anon_vmas whose root it is", ABOUT_ANON_VMA, av[i].serial, av[i].refcount, refs[i])
+            bad(c, b"refcount is less than its list and the anon_vmas whose root it is", ABOUT_ANON_VMA, av[i].serial, av[i].refcount,
+            refs[i])
             break
         if not c.free_avs[i] and av[i].refcount == 0:
             bad(c, b"not free, but without references", ABOUT_ANON_VMA, av[i].serial, 0, 1)
@@ -288,7 +293,8 @@ cdef int check_anon_vmas(census* c, machine* m) noexcept nogil:
     if c.what != NULL:
         return -1
     if c.chains_vmas != c.chains_anon_vmas:
-        return bad(c, b"chain entries counted from VMAs and from anon_vmas", ABOUT_MACHINE, 0, <int64_t>c.chains_vmas, <int64_t>c.chains_anon_vmas)
+        return bad(c, b"chain entries counted from VMAs and from anon_vmas", ABOUT_MACHINE, 0, <int64_t>c.chains_vmas,
+            <int64_t>c.chains_anon_vmas)
     if m.kmem[KMEM_AVC].live != c.chains_vmas:
         return bad(c, b"live chain entries", ABOUT_MACHINE, 0, <int64_t>m.kmem[KMEM_AVC].live, <int64_t>c.chains_vmas)
     if m.slab_reuse and m.kmem[KMEM_ANON_VMA].live != live:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Machine.check(): runs the census and says what it found. Kernel: none.
 # Differs from an fsck in that nothing is mended.
-from libc.stdint cimport uint64_t
 from libc.string cimport memset
+from rmapemu.hw.costs cimport costs_t
 from rmapemu.machine.census cimport *
 from rmapemu.machine.census_files cimport check_files, check_swap
 from rmapemu.machine.census_mm cimport check_anon_vmas, check_mms
@@ -17,9 +17,11 @@ _ABOUT = ("machine", "page", "process", "VMA", "anon_vma", "file", "swap slot", 
 
 
 cdef void run_census(census* c, machine* m) noexcept nogil:
-    if check_mms(c, m) or check_anon_vmas(c, m) or check_files(c, m) or check_swap(c, m) or check_lists(c, m):
-        return
-    check_frames(c, m)
+    """Looking costs nothing."""
+    cdef costs_t cost = m.hw.cost
+    if not (check_mms(c, m) or check_anon_vmas(c, m) or check_files(c, m) or check_swap(c, m) or check_lists(c, m)):
+        check_frames(c, m)
+    m.hw.cost = cost
 
 
 def check_machine(Machine machine not None):

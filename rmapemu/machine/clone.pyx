@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Machine.clone(): the used parts of the one reservation are copied, and every pointer in them moves by the same distance.
 # Kernel: none. A function per struct; the struct `machine` itself holds no emulated addresses, so all its words are looked at.
-from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy

@@ -156,13 +156,15 @@ cdef object _process(Machine machine, uint32_t pid):
     walk_tables(machine.m, mm, add_entry, NULL, <void*>found)
     walk_tables(machine.m, mm, NULL, add_table, <void*>tables)
     return {
-        "name": machine.tasks[pid][1], "parent": machine.tasks[pid][2], "root": mm.hw.root, "levels": mm.hw.levels, "nr_ptes": mm.hw.nr_ptes,
+        "name": machine.tasks[pid][1], "parent": machine.tasks[pid][2],
+        "root": mm.hw.root, "levels": mm.hw.levels, "nr_ptes": mm.hw.nr_ptes,
         "rss": [mm.rss_stat[i] for i in range(NR_MM_COUNTERS)], "hiwater_rss": mm.hiwater_rss, "hiwater_vm": mm.hiwater_vm,
         "total_vm": mm.total_vm, "shared_vm": mm.shared_vm, "exec_vm": mm.exec_vm, "stack_vm": mm.stack_vm, "locked_vm": mm.locked_vm,
         "start_brk": mm.start_brk, "brk": mm.brk, "start_stack": mm.start_stack, "mmap_base": mm.mmap_base, "def_flags": mm.def_flags,
         "free_area_cache": mm.free_area_cache, "cached_hole_size": mm.cached_hole_size, "maj_flt": mm.maj_flt, "min_flt": mm.min_flt,
         "mmap_sem": mm.mmap_sem, "memcg": mm.memcg, "mmap_cache": mm.mmap_cache.serial if mm.mmap_cache != NULL else 0,
-        "vmas": [_vma(mm.vmas[i]) for i in range(mm.map_count)], "entries": entries, "huge": huge, "tables": tables, "tlb": _tlb(machine.m, mm),
+        "vmas": [_vma(mm.vmas[i]) for i in range(mm.map_count)],
+        "entries": entries, "huge": huge, "tables": tables, "tlb": _tlb(machine.m, mm),
     }
 
 
@@ -218,7 +220,8 @@ cdef object _files(Machine machine):
     for i in range(1, m.kmem[KMEM_MAPPING].used_bytes // sizeof(address_space)):
         if a[i].refs:
             found[i] = {
-                "name": machine.file_names.get(i, (0, None))[1], "kind": "shmem" if a[i].kind == FILE_SHMEM else "regular", "size": a[i].i_size,
+                "name": machine.file_names.get(i, (0,
+                None))[1], "kind": "shmem" if a[i].kind == FILE_SHMEM else "regular", "size": a[i].i_size,
                 "nrpages": a[i].nrpages, "swapped": a[i].swapped, "refs": a[i].refs, "i_mmap_writable": a[i].i_mmap_writable,
                 "pages": _tree(m, &a[i]), "i_mmap": _i_mmap(&a[i]), "i_mmap_nonlinear": _nonlinear(&a[i]),
             }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Any
 
-__all__ = ["MapFlag", "PageFlag", "Prot", "Swap", "TTU", "VmFlag", "map_flags", "page_flag_names", "prot_bits", "vm_flag_names"]
+__all__ = ["TTU", "MapFlag", "PageFlag", "Prot", "Swap", "VmFlag", "map_flags", "page_flag_names", "prot_bits", "vm_flag_names"]
 
 
 class TTU(IntFlag):

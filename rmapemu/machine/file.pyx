@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # File: an inode and its page cache. Kernel: include/linux/fs.h (struct address_space), mm/filemap.c.
 # Differs: no names, no descriptors; a File lives until it is closed and nothing maps it.
-from libc.errno cimport EINVAL, ENOMEM, EFBIG
+from libc.errno cimport ENOMEM
 from libc.stdint cimport uint64_t, int64_t, uint32_t
-from rmapemu.machine.machine cimport Machine, errno_error
+from rmapemu.machine.base cimport errno_error
+from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport page_handle
 from rmapemu.mm.filemap cimport file_put, filemap_fdatawrite, generic_file_read, generic_file_write, vmtruncate
 from rmapemu.mm.radix_tree cimport radix_tree_lookup

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The workbench: locks held by "someone else", failing allocations, life after death; and all that it inherits.
 # Kernel: none of it; lib/fault-inject.c for fail_alloc.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 from rmapemu.hw.costs cimport *
 from rmapemu.machine.file cimport file_handle, mapping_arg
 from rmapemu.machine.lab_pte cimport LabPte
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport page_handle
-from rmapemu.machine.process cimport mm_arg
+from rmapemu.machine.process_view cimport mm_arg
 from rmapemu.machine.vma cimport vma_arg
 from rmapemu.mm.lock cimport release_all
 from rmapemu.mm.types cimport *

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The workbench for pages, LRU lists and the swap cache. Kernel: none of it; the fields are struct page's.
 # A page made here has one reference, the bench's. What is set is what is asked for, and no counter beside it but the lists' own.
-from libc.errno cimport EINVAL, ENOMEM
+from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.machine.file cimport File, mapping_arg
 from rmapemu.machine.lab_vma cimport LabVma

@@ -8,10 +8,11 @@ from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.ops cimport addr_space
 from rmapemu.hw.pte cimport *
 from rmapemu.machine.lab_page cimport LabPage
-from rmapemu.machine.machine cimport trapped, TRAPPED
+from rmapemu.machine.base cimport trapped, TRAPPED
 from rmapemu.machine.page cimport Page, pfn_of
-from rmapemu.machine.process cimport address_arg, mm_arg
+from rmapemu.machine.process_view cimport address_arg, mm_arg
 from rmapemu.machine.pte cimport decode_pte
+from rmapemu.machine.tables cimport peek_pte
 from rmapemu.machine.vma cimport vma_at
 from rmapemu.mm.types cimport *
 
@@ -120,7 +121,7 @@ cdef class LabPte(LabPage):
         cdef uint64_t* pte
         self.open()
         to = mm_arg(self.machine, mm)
-        pte = self.machine.m.hw.ops.find_pte(&self.machine.m.hw, &to.hw, address_arg(address))
+        pte = peek_pte(self.machine.m, to, address_arg(address))
         return None if pte == NULL else decode_pte(self.machine.m.hw.fmt, pte[0])
 
     def set_pmd(self, mm, address, page=None, *, write=False, young=False, dirty=False):
@@ -137,7 +138,8 @@ cdef class LabPte(LabPage):
         a[1] = address_arg(address) & ~((<uint64_t>1 << m.hw.fmt.level[1].shift) - 1)
         a[2] = m.hw.fmt.level[1].empty
         if page is not None:
-            a[2] = m.hw.ops.make_huge(&m.hw, self._present(<uint64_t>to, a[1], pfn_of(self.machine, page, True), write, young, dirty, False, False))
+            a[2] = m.hw.ops.make_huge(&m.hw, self._present(<uint64_t>to, a[1], pfn_of(self.machine, page, True), write, young, dirty,
+            False, False))
         if self.do(op_write_pmd, a) < 0:
             raise ValueError(f"{a[1]:#x}: a leaf table hangs there")
 

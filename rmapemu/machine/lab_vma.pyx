@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The workbench for address spaces and VMAs: built by hand, linked into mm and file, never merged.
 # Kernel: mm/mmap.c (vma_link, unlink_file_vma). total_vm is kept in step, so that a VMA built here can be unmapped.
-from libc.errno cimport EINVAL, ENOMEM
+from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.machine.bench cimport Bench
 from rmapemu.machine.file cimport mapping_arg
-from rmapemu.machine.process cimport mm_arg
-from rmapemu.machine.vma cimport Vma, vma_arg, vma_at, vma_handle
+from rmapemu.machine.process_view cimport mm_arg
+from rmapemu.machine.vma cimport Vma, vma_arg, vma_handle
 from rmapemu.mm.filemap cimport file_put
 from rmapemu.mm.fork cimport mm_alloc
 from rmapemu.mm.kmem cimport kmem_cache_free

@@ -6,6 +6,8 @@ from libc.stdint cimport uint64_t, int64_t, uint32_t
 from rmapemu.hw.pte cimport pte_present, pte_pfn
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.file cimport file_handle
+from rmapemu.machine.process_view cimport process_handle
+from rmapemu.machine.tables cimport peek_pte
 from rmapemu.machine.vma cimport vma_handle
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport vma_address, VMA_EFAULT
@@ -45,7 +47,7 @@ cdef uint32_t pfn_of(Machine machine, object handle, bint live) except 0:
 
 
 cdef bint maps(machine* m, vm_area_struct* vma, uint64_t va, uint32_t pfn) noexcept nogil:
-    cdef uint64_t* pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, va)
+    cdef uint64_t* pte = peek_pte(m, vma.vm_mm, va)
     return pte != NULL and pte_present(m.hw.fmt, pte[0]) and pte_pfn(m.hw.fmt, pte[0]) == pfn
 
 
@@ -169,7 +171,7 @@ cdef class Page:
         return found
 
     cdef object _mapper(self, vm_area_struct* v, uint64_t va):
-        return Mapper(Process(self.machine, v.vm_mm.pid), vma_handle(self.machine, v), va)
+        return Mapper(process_handle(self.machine, v.vm_mm.pid), vma_handle(self.machine, v), va)
 
     def __eq__(self, other):
         return isinstance(other, Page) and (<Page>other).machine is self.machine and (<Page>other).pfn == self.pfn
@@ -182,6 +184,3 @@ cdef class Page:
             return f"<Page {self.pfn} of a closed machine>"
         p = self.p()
         return f"<Page {self.pfn}: mapcount {p.mapcount}, count {p.count}, {'|'.join(self.flags) or 'no flags'}>"
-
-
-from rmapemu.machine.process import Process

@@ -1,17 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # SPDX-License-Identifier: GPL-2.0-only
-# Process: system calls and memory accesses of one address space.
-# Kernel: the sys_* functions, fs/proc/task_mmu.c (status). Differs: no threads, one process per mm.
-import numpy as np
-
+# Process: system calls and memory accesses of one address space. Kernel: the sys_* functions.
+# What there is to see of it is process_view.pyx. Differs: no threads, one process per mm.
 from libc.errno cimport ENOMEM, EINTR
 from libc.stdint cimport uint64_t, int64_t, uint32_t, uint8_t
 from rmapemu.hw.pte cimport pte_present, pte_pfn
+from rmapemu.machine.base cimport ACCESS_CHUNK, TRAPPED, errno_error
 from rmapemu.machine.file cimport mapping_arg
-from rmapemu.machine.machine cimport Machine, ACCESS_CHUNK, TRAPPED, errno_error
-from rmapemu.machine.page cimport page_handle
-from rmapemu.machine.pte cimport decode_pte
-from rmapemu.machine.vma cimport vma_at, vma_handle, vma_handle_range
+from rmapemu.machine.machine cimport Machine
+from rmapemu.machine.process_view cimport address_arg
+from rmapemu.machine.vma cimport vma_at, vma_handle_range
 from rmapemu.mm.fork cimport dup_mm, exec_mmap, mmput
 from rmapemu.mm.lock cimport rm_setjmp
 from rmapemu.mm.memory cimport do_page_fault
@@ -20,25 +18,9 @@ from rmapemu.mm.mmap cimport MAP_ANONYMOUS, MAP_FIXED, sys_brk, sys_mmap_pgoff, 
 from rmapemu.mm.mprotect cimport sys_mprotect
 from rmapemu.mm.types cimport *
 
-from rmapemu.errors import GoneError, OutOfMemory
-from rmapemu.machine.enums import MapFlag, map_flags, prot_bits
-from rmapemu.machine.pte import Pte
-from rmapemu.machine.sizes import parse_int, parse_size
-
-
-cdef mm_struct* mm_arg(Machine machine, object handle) except NULL:
-    if not isinstance(handle, Process):
-        raise TypeError(f"expected a Process, not {type(handle).__name__}")
-    if (<Process>handle).machine is not machine:
-        raise ValueError(f"{handle!r} is a process of another machine")
-    return (<Process>handle).mm()
-
-
-cdef uint64_t address_arg(object value) except? 0xffffffffffffffff:
-    number = parse_int(value, "address")
-    if not 0 <= number < 1 << 64:
-        raise ValueError(f"address={value!r}: expected 0 to 2**64 - 1")
-    return number
+from rmapemu.machine.arrays import address_array, kind_array
+from rmapemu.machine.enums import map_flags, prot_bits
+from rmapemu.machine.sizes import parse_size
 
 
 # ---------------------------------------------------------------- operations: a[0] is the mm
@@ -93,7 +75,8 @@ cdef void tell_policy(void* ctx, const uint32_t* pfn, int64_t n) noexcept nogil:
     m.policy.touched(m, m.policy.state, pfn, n)
 
 
-cdef int64_t access_trapped(machine* m, mm_struct* mm, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n, int* err) noexcept nogil:
+cdef int64_t access_trapped(machine* m, mm_struct* mm, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n,
+        int* err) noexcept nogil:
     """How many completed, with *err for the one that did not; TRAPPED after an unwinding."""
     cdef int64_t done
     if rm_setjmp(m.trap) != 0:
@@ -112,7 +95,7 @@ cdef int64_t access_trapped(machine* m, mm_struct* mm, const uint64_t* va, const
 _KINDS = {"r": 0, "w": 1, "x": 2}
 
 
-cdef class Process:
+cdef class Process(ProcessView):
     """A process: its address space and what it can do with it. Equal when pid and machine are the same.
 
     >>> from rmapemu import Machine
@@ -124,13 +107,6 @@ cdef class Process:
     >>> child.page_at(heap.start).mapcount, child.read(heap.start)
     (2, 7)
     """
-
-    def __init__(self, Machine machine not None, uint32_t pid):
-        self.machine = machine
-        self.pid = pid
-
-    cdef mm_struct* mm(self) except NULL:
-        return self.machine.mm_of(self.pid)
 
     cdef int64_t _call(self, object what, int which, uint64_t x, uint64_t y, uint64_t z) except -1:
         cdef uint64_t a[4]
@@ -244,13 +220,13 @@ cdef class Process:
         cdef int kind0 = 0
         cdef const uint8_t[::1] kinds
         cdef const uint8_t* kp = NULL
-        cdef const uint64_t[::1] va = _addresses(addresses)
+        cdef const uint64_t[::1] va = address_array(addresses)
         if isinstance(kind, str):
             if kind not in _KINDS:
                 raise ValueError(f"kind={kind!r}: expected 'r', 'w' or 'x', or an array of 0, 1, 2")
             kind0 = _KINDS[kind]
         else:
-            kinds = _kind_array(kind, va.shape[0])
+            kinds = kind_array(kind, va.shape[0])
             if va.shape[0]:
                 kp = &kinds[0]
         if va.shape[0]:
@@ -289,7 +265,8 @@ cdef class Process:
         cdef uint64_t* pte
         self._access(&va, NULL, 0, 1)
         pte = self._entry(va)
-        return 0 if pte == NULL or not pte_present(self.machine.m.hw.fmt, pte[0]) else self.machine.m.token[pte_pfn(self.machine.m.hw.fmt, pte[0])]
+        return 0 if pte == NULL or not pte_present(self.machine.m.hw.fmt, pte[0]) else self.machine.m.token[pte_pfn(self.machine.m.hw.fmt,
+            pte[0])]
 
     def write(self, address, token=None):
         """Stores to one address; the page's content becomes the token, if one is given."""
@@ -303,125 +280,6 @@ cdef class Process:
             if pte != NULL:
                 self.machine.m.token[pte_pfn(self.machine.m.hw.fmt, pte[0])] = content
                 self.machine.m.has_tokens |= content != 0
-
-    cdef uint64_t* _entry(self, uint64_t va) except? NULL:
-        cdef mm_struct* mm = self.mm()
-        return self.machine.m.hw.ops.find_pte(&self.machine.m.hw, &mm.hw, va)
-
-    # ------------------------------------------------------------ what there is to see
-    def page_at(self, address):
-        """The Page that is mapped at the address, or None."""
-        cdef uint64_t* pte = self._entry(address_arg(address))
-        cdef machine* m = self.machine.m
-        if pte == NULL or not pte_present(m.hw.fmt, pte[0]) or pte_pfn(m.hw.fmt, pte[0]) >= m.nr_frames:
-            return None
-        return page_handle(self.machine, pte_pfn(m.hw.fmt, pte[0]))
-
-    def pte_at(self, address):
-        """The entry at the address, decoded, as a Pte; None where there is no page table."""
-        cdef uint64_t* pte = self._entry(address_arg(address))
-        return None if pte == NULL else decode_pte(self.machine.m.hw.fmt, pte[0])
-
-    def vma_at(self, address):
-        """The Vma that has the address, or None."""
-        cdef vm_area_struct* v = vma_at(self.mm(), address_arg(address))
-        return None if v == NULL else vma_handle(self.machine, v)
-
-    def maps(self):
-        """The VMAs by address; ``str()`` of one is its line of /proc/PID/maps."""
-        cdef mm_struct* mm = self.mm()
-        cdef uint32_t i
-        return [vma_handle(self.machine, mm.vmas[i]) for i in range(mm.map_count)]
-
-    def smaps(self):
-        """A dict per VMA, by address: ``start``, ``end`` and what /proc/PID/smaps says, in kB."""
-        return [{"start": v.start, "end": v.end} | v.smaps() for v in self.maps()]
-
-    @property
-    def status(self):
-        """dict: the memory lines of /proc/PID/status, in kB."""
-        cdef mm_struct* mm = self.mm()
-        cdef machine* m = self.machine.m
-        cdef uint64_t rss = <uint64_t>(mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES])
-        pages = {
-            "VmPeak": max(mm.hiwater_vm, mm.total_vm), "VmSize": mm.total_vm, "VmLck": mm.locked_vm,
-            "VmHWM": max(mm.hiwater_rss, rss), "VmRSS": rss, "VmData": mm.total_vm - mm.shared_vm - mm.stack_vm,
-            "VmStk": mm.stack_vm, "VmExe": mm.exec_vm, "VmLib": 0, "VmSwap": mm.rss_stat[MM_SWAPENTS],
-        }
-        kb = {name: n << (m.page_shift - 10) for name, n in pages.items()}
-        return kb | {"VmPTE": mm.hw.nr_ptes * m.hw.fmt.level[0].table_bytes >> 10}
-
-    @property
-    def rss(self):
-        """dict: resident pages by kind, and entries in swap."""
-        cdef mm_struct* mm = self.mm()
-        return {"file": mm.rss_stat[MM_FILEPAGES], "anon": mm.rss_stat[MM_ANONPAGES], "swap": mm.rss_stat[MM_SWAPENTS]}
-
-    @property
-    def hiwater_rss(self):
-        """Pages, as v3.2 last recorded them (the high-water mark proper is the larger of this and the present rss)."""
-        return self.mm().hiwater_rss
-
-    @property
-    def maj_flt(self):
-        """Faults that needed I/O."""
-        return self.mm().maj_flt
-
-    @property
-    def min_flt(self):
-        """Faults that needed none."""
-        return self.mm().min_flt
-
-    @property
-    def root(self):
-        """Physical address of the top page table (x86-64: CR3; s390: the ASCE's origin)."""
-        return self.mm().hw.root
-
-    @property
-    def levels(self):
-        """Levels of the page tables now."""
-        return self.mm().hw.levels
-
-    @property
-    def nr_ptes(self):
-        """Leaf page tables."""
-        return self.mm().hw.nr_ptes
-
-    @property
-    def name(self):
-        """What it was called when it was made."""
-        self.mm()
-        return self.machine.tasks[self.pid][1]
-
-    @property
-    def parent(self):
-        """The Process that forked it, or None (also where that has exited)."""
-        self.mm()
-        pid = self.machine.tasks[self.pid][2]
-        return Process(self.machine, pid) if pid in self.machine.tasks else None
-
-    @property
-    def children(self):
-        """The live Processes that it forked, by pid."""
-        self.mm()
-        return [Process(self.machine, pid) for pid, task in sorted(self.machine.tasks.items()) if task[2] == self.pid]
-
-    @property
-    def alive(self):
-        """False after exit."""
-        return self.machine.m != NULL and self.pid in self.machine.tasks
-
-    def __eq__(self, other):
-        return isinstance(other, Process) and (<Process>other).machine is self.machine and (<Process>other).pid == self.pid
-
-    def __hash__(self):
-        return hash((id(self.machine), self.pid))
-
-    def __repr__(self):
-        if not self.alive:
-            return f"<Process {self.pid}, gone>"
-        return f"<Process {self.pid} {self.name!r}, {self.status['VmRSS']} kB resident>"
-
 
 cdef int _check_signals() except -1:
     PyErr_CheckSignals()
@@ -437,29 +295,3 @@ cdef uint64_t _length(object length) except? 0xffffffffffffffff:
     if size >= 1 << 63:
         raise ValueError(f"length={length!r}: too large")
     return size
-
-
-def _addresses(addresses):
-    """A contiguous uint64 array of one dimension."""
-    array = np.asarray(addresses)
-    if array.ndim != 1:
-        raise ValueError(f"addresses: expected one dimension, not {array.ndim}")
-    if array.size == 0:
-        return np.empty(0, dtype=np.uint64)
-    if array.dtype.kind not in "ui":
-        raise TypeError(f"addresses: expected integers, not {array.dtype}")
-    if array.dtype.kind == "i" and array.min() < 0:
-        raise ValueError(f"addresses: {int(array.min())} is negative")
-    return np.ascontiguousarray(array, dtype=np.uint64)
-
-
-def _kind_array(kind, n):
-    """A contiguous uint8 array of n kinds (bools: True is a write)."""
-    array = np.asarray(kind)
-    if array.shape != (n,):
-        raise ValueError(f"kind: expected 'r', 'w', 'x' or an array of {n} kinds, not shape {array.shape}")
-    if array.dtype.kind not in "uib":
-        raise TypeError(f"kind: expected integers 0, 1, 2, not {array.dtype}")
-    if array.size and (array.min() < 0 or array.max() > 2):
-        raise ValueError("kind: expected 0 (read), 1 (write) or 2 (execute)")
-    return np.ascontiguousarray(array, dtype=np.uint8)

@@ -2,7 +2,7 @@
 # The functions of mm/rmap.c by their names.
 from libc.stdint cimport int64_t, uint64_t
 from rmapemu.machine.bench cimport Bench
-from rmapemu.machine.machine cimport op_t
+from rmapemu.machine.base cimport op_t
 
 cdef class Rmap(Bench):
     cdef int64_t _run(self, op_t op, object page, object vma, uint64_t x, uint64_t* a) except? -100000

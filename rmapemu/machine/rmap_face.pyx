@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Machine.rmap: the functions of mm/rmap.c by their names, with handles for pointers, in the kernel's order of arguments.
 # Differs: out-parameters come back as results; a function that returns with a lock taken for its caller drops it before it returns here.
-from libc.errno cimport EFAULT, ENOMEM
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.errno cimport ENOMEM
+from libc.stdint cimport int64_t, uint64_t
 from rmapemu.machine.bench cimport Bench
-from rmapemu.machine.machine cimport Machine, op_t, errno_error
+from rmapemu.machine.base cimport op_t, errno_error
 from rmapemu.machine.page cimport pfn_of
-from rmapemu.machine.process cimport address_arg, mm_arg
+from rmapemu.machine.process_view cimport address_arg, mm_arg
 from rmapemu.machine.pte cimport decode_pte
 from rmapemu.machine.rmap_ops cimport *
-from rmapemu.machine.vma cimport vma_arg, vma_handle
+from rmapemu.machine.vma cimport vma_arg
 from rmapemu.mm.types cimport *
 
 from rmapemu.errors import OutOfMemory
@@ -120,7 +120,8 @@ cdef class Rmap(Bench):
     def page_referenced(self, page, is_locked=False, memcg=None):
         """(references found and cleared, VmFlags of the VMAs that used it). memcg: only that group's processes; None: all."""
         cdef uint64_t a[5]
-        cdef int64_t r = self._run(op_referenced, page, None, (1 if is_locked else 0) | (0 if memcg is None else parse_int(memcg, "memcg") << 1), a)
+        cdef int64_t r = self._run(op_referenced, page, None, (1 if is_locked else 0) | (0 if memcg is None else parse_int(memcg,
+                "memcg") << 1), a)
         return r, VmFlag(a[3])
 
     def page_referenced_one(self, page, vma, address, mapcount):

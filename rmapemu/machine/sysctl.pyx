@@ -11,7 +11,8 @@ from rmapemu.mm.types cimport *
 from rmapemu.machine.names import SYSCTL
 from rmapemu.machine.sizes import meant, parse_int
 
-_LIMITS = {"swappiness": 100, "overcommit_memory": 2, "dirty_ratio": 100, "dirty_background_ratio": 100, "page_cluster": 31, "drop_caches": 3}
+_LIMITS = {"swappiness": 100, "overcommit_memory": 2, "dirty_ratio": 100, "dirty_background_ratio": 100, "page_cluster": 31,
+"drop_caches": 3}
 
 
 cdef int64_t op_wmarks(machine* m, const uint64_t* a) noexcept nogil:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Every entry and table of an address space, found from its root as the hardware finds them, whatever the VMAs say.
 from libc.stdint cimport uint64_t
+from rmapemu.hw.costs cimport costs_t
 from rmapemu.mm.types cimport machine, mm_struct
 
 # Told of every leaf entry that is not none (level 0) and every huge one (above). Not 0: stop with it.
@@ -13,3 +14,10 @@ cdef enum:
 
 # visit or table may be NULL.
 cdef int walk_tables(machine* m, mm_struct* mm, entry_visitor visit, table_visitor table, void* ctx) noexcept nogil
+
+cdef inline uint64_t* peek_pte(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
+    """find_pte for people: it costs nothing."""
+    cdef costs_t cost = m.hw.cost
+    cdef uint64_t* pte = m.hw.ops.find_pte(&m.hw, &mm.hw, va)
+    m.hw.cost = cost
+    return pte

@@ -20,19 +20,21 @@ cdef int leaf_table(machine* m, mm_struct* mm, uint64_t pa, uint64_t base, entry
     return 0
 
 
-cdef int one_entry(machine* m, mm_struct* mm, int level, uint64_t e, uint64_t va, entry_visitor visit, table_visitor table, void* ctx) noexcept nogil:
-    cdef const pt_level* l = &m.hw.fmt.level[level]
+cdef int one_entry(machine* m, mm_struct* mm, int level, uint64_t e, uint64_t va, entry_visitor visit, table_visitor table,
+        void* ctx) noexcept nogil:
+    cdef const pt_level* lv = &m.hw.fmt.level[level]
     cdef uint64_t pa
-    if l.huge.mask[0] != 0 and pt_matches(&l.huge, e):
+    if lv.huge.mask[0] != 0 and pt_matches(&lv.huge, e):
         return visit(ctx, m, mm, va, level, e) if visit != NULL else 0
-    pa = e & l.table_pa_mask
-    if not pt_matches(&l.table, e) or pa >> m.page_shift >= m.nr_frames or not m.pages[pa >> m.page_shift].flags & PG_table:
+    pa = e & lv.table_pa_mask
+    if not pt_matches(&lv.table, e) or pa >> m.page_shift >= m.nr_frames or not m.pages[pa >> m.page_shift].flags & PG_table:
         return BAD_TABLE_ENTRY
     return one_table(m, mm, level - 1, pa, va, visit, table, ctx)
 
 
-cdef int one_table(machine* m, mm_struct* mm, int level, uint64_t pa, uint64_t base, entry_visitor visit, table_visitor table, void* ctx) noexcept nogil:
-    cdef const pt_level* l = &m.hw.fmt.level[level]
+cdef int one_table(machine* m, mm_struct* mm, int level, uint64_t pa, uint64_t base, entry_visitor visit, table_visitor table,
+        void* ctx) noexcept nogil:
+    cdef const pt_level* lv = &m.hw.fmt.level[level]
     cdef const uint64_t* t = <const uint64_t*>(m.hw.base + pa)
     cdef uint64_t i
     cdef int r = table(ctx, m, mm, base, level, pa) if table != NULL else 0
@@ -40,9 +42,9 @@ cdef int one_table(machine* m, mm_struct* mm, int level, uint64_t pa, uint64_t b
         return r
     if level == 0:
         return leaf_table(m, mm, pa, base, visit, ctx) if visit != NULL else 0
-    for i in range(<uint64_t>1 << l.index_bits):
-        if t[i] != l.empty:
-            r = one_entry(m, mm, level, t[i], base + (i << l.shift), visit, table, ctx)
+    for i in range(<uint64_t>1 << lv.index_bits):
+        if t[i] != lv.empty:
+            r = one_entry(m, mm, level, t[i], base + (i << lv.shift), visit, table, ctx)
             if r != 0:
                 return r
     return 0

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Vma: a view of one vm_area_struct. Kernel: include/linux/mm_types.h, fs/proc/task_mmu.c (smaps).
 # start and end are what mmap returned and stay; vm_start and vm_end are the VMA's and change as it is merged, split or grown.
-from libc.stdint cimport uint64_t, int64_t, uint32_t
+from libc.stdint cimport uint64_t, uint32_t
 from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.pte cimport *
 from rmapemu.machine.file cimport file_handle
 from rmapemu.machine.machine cimport Machine
-from rmapemu.mm.mmap cimport find_vma
+from rmapemu.machine.process_view cimport process_handle
+from rmapemu.machine.tables cimport peek_pte
 from rmapemu.mm.types cimport *
 
 from rmapemu.errors import GoneError
@@ -97,7 +98,7 @@ cdef void count_vma(machine* m, vm_area_struct* v, smap_t* s) noexcept nogil:
         end = (va & ~(span - 1)) + span
         if end > v.vm_end:
             end = v.vm_end
-        pte = m.hw.ops.find_pte(&m.hw, &v.vm_mm.hw, va)
+        pte = peek_pte(m, v.vm_mm, va)
         if pte != NULL:
             for i in range((end - va) >> m.page_shift):
                 count_entry(m, v, pte[i], s)
@@ -115,7 +116,8 @@ cdef class Vma:
         cdef mm_struct* mm = self.machine.mm_of(self.pid)
         v = <vm_area_struct*>(self.machine.m.kmem[KMEM_VMA].base + self.slot)
         if v.serial != self.serial or v.vm_mm != mm or not is_linked(mm, v):
-            raise GoneError(f"VMA {self.serial} ({self.start:#x}-{self.end:#x} of process {self.pid}) is gone: unmapped, or merged into another")
+            where = f"{self.start:#x}-{self.end:#x} of process {self.pid}"
+            raise GoneError(f"VMA {self.serial} ({where}) is gone: unmapped, or merged into another")
         return v
 
     def __len__(self):
@@ -124,7 +126,7 @@ cdef class Vma:
     @property
     def process(self):
         """The Process that it belongs to."""
-        return Process(self.machine, self.pid)
+        return process_handle(self.machine, self.pid)
 
     @property
     def vm_start(self):
@@ -192,7 +194,8 @@ cdef class Vma:
         offset = v.vm_pgoff << self.machine.m.page_shift if v.vm_file != NULL else 0
         ino = v.vm_file.ino if v.vm_file != NULL else 0
         name = file_handle(self.machine, v.vm_file).name if v.vm_file != NULL else ""
-        return f"{v.vm_start:08x}-{v.vm_end:08x} {letters}{'s' if flags & VmFlag.MAYSHARE else 'p'} {offset:08x} 00:00 {ino} {name}".rstrip()
+        letters += "s" if flags & VmFlag.MAYSHARE else "p"
+        return f"{v.vm_start:08x}-{v.vm_end:08x} {letters} {offset:08x} 00:00 {ino} {name}".rstrip()
 
     def __eq__(self, other):
         return isinstance(other, Vma) and (<Vma>other).machine is self.machine and (<Vma>other).serial == self.serial
@@ -205,6 +208,3 @@ cdef class Vma:
             return f"<Vma {self.serial}: {self}>"
         except (LookupError, ValueError):
             return f"<Vma {self.serial}, gone>"
-
-
-from rmapemu.machine.process import Process

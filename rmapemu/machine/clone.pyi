@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from rmapemu.machine.machine import Machine
+
+def clone_machine(machine: Machine) -> Machine: ...
