@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -44,10 +43,10 @@ class OneLineErrors(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         extra["standalone_mode"] = False
         try:
-            status = super().main(args=args, prog_name=prog_name, **extra)
+            status = super().main(*args, **extra)
             sys.stdout.flush()
         except BaseException as error:
             status = self._ended_by(error)

@@ -53,12 +53,12 @@ cdef struct loop_t:
 
 
 cdef int replay_fault(void* ctx, addr_space* s, uint64_t va, int kind, uint64_t* pte) noexcept nogil:
-    cdef loop_t* l = <loop_t*>ctx
-    if pte != NULL and pte_present(l.m.hw.fmt, pte[0]):
-        l.write_upgrades += 1
+    cdef loop_t* loop = <loop_t*>ctx
+    if pte != NULL and pte_present(loop.m.hw.fmt, pte[0]):
+        loop.write_upgrades += 1
     else:
-        l.faults += 1
-    return do_page_fault(l.m, s, va, kind, pte)
+        loop.faults += 1
+    return do_page_fault(loop.m, s, va, kind, pte)
 
 
 cdef void replay_touched(void* ctx, const uint32_t* pfn, int64_t n) noexcept nogil:

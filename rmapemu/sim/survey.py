@@ -109,7 +109,8 @@ def _by_process(batch: Batch) -> Any:
         return
     for pid in np.unique(batch.pid):
         number = np.flatnonzero(batch.pid == pid)
-        yield int(pid), Batch(*(None if a is None else np.ascontiguousarray(a[number]) for a in batch)), number
+        size = None if batch.size is None else batch.size[number]
+        yield int(pid), Batch(None, batch.address[number], size, batch.kind[number]), number
 
 
 def _refuse(part: Batch, at: int, number: int, name: str, limit: int) -> None:

@@ -51,3 +51,19 @@ def test_a_missing_valgrind_is_one_line_and_status_2(tmp_path, monkeypatch):
     assert result.stderr.count("\n") == 1
     assert "valgrind" in result.stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("{tmp}/no/such", "{tmp}/no/such: No such file or directory"),
+        ("{tmp}", "{tmp}: Is a directory"),
+        ("/dev/full", "/dev/full: expected a regular file"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_the_program_runs(tmp_path, output, said):
+    result = run("record", "-o", output.format(tmp=tmp_path), "--", "touch", tmp_path / "ran")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("rmapemu: " + said.format(tmp=tmp_path))
+    assert result.stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == []
