@@ -13,6 +13,7 @@ cdef enum:
 cdef class MachineBase:
     cdef machine* m                     # NULL: closed
     cdef bint busy                      # an operation runs (perhaps in another thread, for the GIL is released)
+    cdef bint by_hand                   # the bench was used: references may be its own
     cdef bint in_callback               # it waits for a Python function, which may use the bench
     cdef Py_ssize_t exports             # live NumPy views into the arenas
     cdef object __weakref__

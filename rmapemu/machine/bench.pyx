@@ -24,6 +24,7 @@ cdef class Bench:
         self.machine.readable()
         if self.machine.busy and not self.machine.in_callback:
             raise RuntimeError("the machine is running an operation: one machine serves one thread at a time")
+        self.machine.by_hand = True
         return 0
 
     cdef int outside(self) except -1:

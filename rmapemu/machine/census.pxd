@@ -30,6 +30,7 @@ cdef struct census:
     uint64_t leaf_tables        # of the mm at hand
     uint64_t table_frames       # of all mms, as fractions: units of one page table
     uint64_t chains_vmas, chains_anon_vmas      # anon_vma_chains counted from either side
+    bint exact                  # nothing was built by hand: references are exactly those that are found
     uint64_t vmas, files, account_pages, file_vmas
 
 cdef inline int bad(census* c, const char* what, int about, uint64_t id, int64_t got, int64_t want) noexcept nogil:

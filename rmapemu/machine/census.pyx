@@ -136,6 +136,8 @@ cdef int one_frame(census* c, machine* m, uint32_t pfn, int64_t* stat) noexcept 
         return bad(c, b"PG_lru, but on no LRU list", ABOUT_PAGE, pfn, 1, 0)
     if not p.flags & PG_head and p.count < p.mapcount + c.cached[pfn]:
         return bad(c, b"count is less than its users: entries and caches", ABOUT_PAGE, pfn, p.count, p.mapcount + c.cached[pfn])
+    if c.exact and not p.flags & PG_head and p.count > p.mapcount + c.cached[pfn]:
+        return bad(c, b"a reference that nobody has: count, entries and caches", ABOUT_PAGE, pfn, p.count, p.mapcount + c.cached[pfn])
     stat[NR_ANON_PAGES] += mapped and PageAnon(p) and not p.flags & (PG_head | PG_huge)
     stat[NR_FILE_MAPPED] += mapped and not PageAnon(p) and not p.flags & PG_huge
     stat[NR_MLOCK] += (p.flags & PG_mlocked) != 0

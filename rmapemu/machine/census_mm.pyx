@@ -282,19 +282,14 @@ cdef int check_anon_vmas(census* c, machine* m) noexcept nogil:
                 free(refs)
                 return -1
     for i in range(1, n):
-        if not c.free_avs[i] and av[i].refcount < refs[i]:
-            bad(c, b"refcount is less than its list and the anon_vmas whose root it is", ABOUT_ANON_VMA, av[i].serial, av[i].refcount,
-            refs[i])
-            break
-        if not c.free_avs[i] and av[i].refcount == 0:
-            bad(c, b"not free, but without references", ABOUT_ANON_VMA, av[i].serial, 0, 1)
+        if not c.free_avs[i] and (av[i].refcount < refs[i] or av[i].refcount == 0 or (c.exact and av[i].refcount > refs[i])):
+            bad(c, b"refcount, and its list and the anon_vmas whose root it is", ABOUT_ANON_VMA, av[i].serial, av[i].refcount, refs[i])
             break
     free(refs)
     if c.what != NULL:
         return -1
     if c.chains_vmas != c.chains_anon_vmas:
-        return bad(c, b"chain entries counted from VMAs and from anon_vmas", ABOUT_MACHINE, 0, <int64_t>c.chains_vmas,
-            <int64_t>c.chains_anon_vmas)
+        return bad(c, b"chain entries of VMAs and of anon_vmas", ABOUT_MACHINE, 0, <int64_t>c.chains_vmas, <int64_t>c.chains_anon_vmas)
     if m.kmem[KMEM_AVC].live != c.chains_vmas:
         return bad(c, b"live chain entries", ABOUT_MACHINE, 0, <int64_t>m.kmem[KMEM_AVC].live, <int64_t>c.chains_vmas)
     if m.slab_reuse and m.kmem[KMEM_ANON_VMA].live != live:

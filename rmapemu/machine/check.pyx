@@ -34,6 +34,7 @@ def check_machine(Machine machine not None):
     if m.held_top:
         taken = [LOCK_NAMES[m.held_stack[i].lock_class] for i in range(<int>m.held_top)]
         raise CheckError(f"locks are still held: {', '.join(taken)}", "machine")
+    c.exact = not machine.by_hand
     with nogil:
         err = census_init(&c, machine.m)
         if err == 0:

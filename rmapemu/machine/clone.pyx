@@ -202,6 +202,7 @@ def clone_machine(Machine machine not None):
         raise MemoryError("no host memory for a second machine")
     twin.m.py = <void*>twin
     twin.m.block_callback = NULL
+    twin.by_hand = machine.by_hand
     twin.backend = machine.backend
     twin.policy = machine.policy
     twin.arch, twin.reclaim, twin.rmap_design = machine.arch, machine.reclaim, machine.rmap_design

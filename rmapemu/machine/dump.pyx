@@ -75,7 +75,7 @@ cdef object _mmlist(machine* m):
     return pids
 
 
-cdef bint _in_use(machine* m, uint32_t pfn):
+cdef bint _in_use(machine* m, uint32_t pfn) noexcept:
     """Not free, and not a hole."""
     cdef zone* z = page_zone(m, pfn)
     return pfn < z.never_used_pfn and (m.pages[pfn].count > 0 or m.pages[pfn].flags & PG_tail)

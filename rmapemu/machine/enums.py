@@ -151,7 +151,7 @@ def prot_bits(prot: Any) -> int:
         for letter in prot:
             if letter not in _PROT:
                 raise ValueError(f"prot={prot!r}: expected letters of 'rwx', or 'none'")
-            bits |= _PROT[letter]
+            bits |= int(_PROT[letter])
         return bits
     return _bits(prot, 7, "prot")
 
@@ -166,7 +166,7 @@ def map_flags(flags: Any) -> int:
         bits = 0
         for word in flags.split("|"):
             try:
-                bits |= MapFlag[word.strip().upper()]
+                bits |= int(MapFlag[word.strip().upper()])
             except KeyError:
                 known = ", ".join(str(f.name).lower() for f in MapFlag)
                 raise ValueError(f"flags={flags!r}: unknown flag {word.strip()!r} (known: {known})") from None

@@ -6,4 +6,4 @@ from rmapemu.mm.types cimport mm_struct
 
 cdef class LabPte(LabPage):
     cdef int64_t _write(self, mm_struct* mm, uint64_t va, uint64_t e) except -1
-    cdef uint64_t _prot(self, mm_struct* mm, uint64_t va)
+    cdef uint64_t _prot(self, mm_struct* mm, uint64_t va) noexcept

@@ -65,7 +65,7 @@ cdef class LabPte(LabPage):
         a[2] = e
         return self.do(op_write, a)
 
-    cdef uint64_t _prot(self, mm_struct* mm, uint64_t va):
+    cdef uint64_t _prot(self, mm_struct* mm, uint64_t va) noexcept:
         """Entry bits for the address: of its VMA, or readable and writable where there is none."""
         cdef vm_area_struct* v = vma_at(mm, va)
         return v.vm_page_prot if v != NULL else self.machine.m.hw.fmt.prot[VM_READ | VM_WRITE | VM_SHARED]

@@ -66,6 +66,7 @@ cdef class Rmap(Bench):
     def page_get_anon_vma(self, page):
         """Takes a reference to the page's anon_vma if it is mapped: its serial number, or None. put_anon_vma drops it."""
         cdef uint64_t a[5]
+        self.open()
         return self._run(op_get_anon_vma, page, None, 0, a) or None
 
     def put_anon_vma(self, serial):
@@ -169,22 +170,26 @@ cdef class Rmap(Bench):
 
     cdef object _add(self, op_t op, object page, object vma, object address):
         cdef uint64_t a[5]
+        self.open()
         self._run(op, page, vma, address_arg(address), a)
         return None
 
     def page_add_file_rmap(self, page):
         """Accounts one more mapping of a file page."""
         cdef uint64_t a[5]
+        self.open()
         self._run(op_add_file, page, None, 0, a)
 
     def page_dup_rmap(self, page):
         """Accounts one more mapping by fork."""
         cdef uint64_t a[5]
+        self.open()
         self._run(op_dup, page, None, 0, a)
 
     def page_remove_rmap(self, page):
         """Accounts one mapping less."""
         cdef uint64_t a[5]
+        self.open()
         self._run(op_remove_rmap, page, None, 0, a)
 
     # ------------------------------------------------------------ taking mappings away
