@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from rmapemu.machine import Machine
 
 SERIES: tuple[str, ...]
 SERIES_COUNTERS: int
 
+@disjoint_base
 class Loop:
-    def __init__(self, machine: Machine, pids: list[int], every: int = 1000000) -> None: ...
+    def __new__(cls, machine: Machine, pids: list[int], every: int = 1000000) -> Self: ...
     @property
     def wants_future(self) -> bool: ...
     def set_future(self, next_use: npt.NDArray[np.uint64]) -> None: ...

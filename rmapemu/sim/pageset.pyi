@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class PageSet:
-    def __init__(self, page_shift: int, limit: int) -> None: ...
+    def __new__(cls, page_shift: int, limit: int) -> Self: ...
     def __len__(self) -> int: ...
     def add(
         self,
