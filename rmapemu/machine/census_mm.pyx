@@ -189,7 +189,7 @@ cdef int check_entries(census* c, machine* m, mm_struct* mm) noexcept nogil:
 
 # ---------------------------------------------------------------- TLB
 cdef int tlb_tag(census* c, machine* m, mm_struct* mm, uint64_t vpn, uint32_t pfn, bint store) noexcept nogil:
-    """What the TLB serves must be what the tables say, as far as the kernel has to flush: frame, permission to store."""
+    """What the TLB serves must be what the tables say, as far as the kernel has to flush."""
     cdef uint64_t va = vpn << m.page_shift
     cdef uint64_t* pte
     if va >= mm.task_size:

@@ -95,6 +95,8 @@ cdef int expand_stack(machine* m, vm_area_struct* vma, uint64_t va) noexcept nog
         vma.vm_start = va
         vma.vm_pgoff -= pages
         mm.total_vm += pages
+        if vma.vm_flags & VM_LOCKED:
+            mm.locked_vm += pages
         vm_stat_account(mm, vma.vm_flags, vma.vm_file, pages)
     anon_vma_unlock(m, vma.anon_vma)
     return 0
