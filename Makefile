@@ -11,13 +11,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 setup = @PYTHON='$(PYTHON)' .ci/setup
 compile = @$(BIN)/python .ci/build.py
 
-.PHONY: help build demo test bench lint format clean distclean
+.PHONY: help build demo test bench asan lint format clean distclean
 
 help:
 	@echo "make demo       replay a recorded program on x86_64 and on s390, side by side"
 	@echo "make test       run the tests           (ARGS='-k name' goes to pytest)"
 	@echo "make bench      run the benchmarks      (ARGS='-k name' goes to pytest)"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest"
+	@echo "make asan       fuzz and test a build with AddressSanitizer and UBSan (minutes)"
 	@echo "make format     let ruff lay out the Python files"
 	@echo "make build      compile in place what has changed"
 	@echo "make clean      remove what was compiled; make distclean: .venv too"
@@ -38,6 +39,10 @@ bench:
 	$(setup) test bench
 	$(compile)
 	@$(BIN)/pytest benchmarks $(ARGS)
+
+asan:
+	$(setup) test
+	@$(BIN)/python .ci/asan.py $(ARGS)
 
 lint:
 	$(setup) test lint

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """fork and faults against the kernel that runs this: time per entry copied, and per access that faults."""
+
 import ctypes
 import mmap
 import os
@@ -66,7 +67,13 @@ def compare(title: str, peer: str, theirs: Callable[[], float], ours: Callable[[
     """A row per arch; both sides give seconds per entry or access."""
     timing = interleave({"kernel": theirs} | {arch: partial(ours, arch) for arch in ARCHS})
     rows = [
-        [arch, spread(timing.seconds["kernel"], 1e9), spread(timing.seconds[arch], 1e9), spread(timing.ratios("kernel", arch), digits=1) + "x", "10x"]
+        [
+            arch,
+            spread(timing.seconds["kernel"], 1e9),
+            spread(timing.seconds[arch], 1e9),
+            spread(timing.ratios("kernel", arch), digits=1) + "x",
+            "10x",
+        ]
         for arch in ARCHS
     ]
     report(title, ["arch", peer, "rmapemu", "ratio", "wanted at least"], rows)
@@ -74,7 +81,12 @@ def compare(title: str, peer: str, theirs: Callable[[], float], ours: Callable[[
 
 def bench_fork_per_entry() -> None:
     pages = 65_536
-    compare(f"fork of {pages:,} anonymous pages, ns per entry copied", "this kernel", partial(kernel_fork_per_pte, pages), partial(our_fork_per_pte, pages=pages))
+    compare(
+        f"fork of {pages:,} anonymous pages, ns per entry copied",
+        "this kernel",
+        partial(kernel_fork_per_pte, pages),
+        partial(our_fork_per_pte, pages=pages),
+    )
 
 
 def kernel_first_touch(pages: int) -> float:

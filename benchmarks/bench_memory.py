@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Bytes of host memory per emulated page, and what a machine of a terabyte costs before it is used."""
+
 import subprocess
 import sys
 import time
@@ -44,7 +45,11 @@ def bench_bytes_per_resident_page() -> None:
             before = resident()
             init.access(va, "w")
             rows.append([arch, f"{(resident() - before) / pages:.1f}", "64", f"{fixed >> 20} MiB"])
-    report(f"host bytes per resident, singly mapped anonymous page ({pages:,} pages; the host's own count)", ["arch", "bytes a page", "wanted at most", "process before"], rows)
+    report(
+        f"host bytes per resident, singly mapped anonymous page ({pages:,} pages; the host's own count)",
+        ["arch", "bytes a page", "wanted at most", "process before"],
+        rows,
+    )
 
 
 def bench_a_terabyte() -> None:
@@ -53,7 +58,11 @@ def bench_a_terabyte() -> None:
         out = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True).stdout.split()
         seconds.append(float(out[0]))
         kib.append(float(out[1]))
-    report('Machine(memory="1T"), one process, one mapping', ["seconds", "wanted", "MB resident", "wanted"], [[spread(seconds, digits=3), "< 1", spread(kib, 1024 / 1e6, 1), "< 200"]])
+    report(
+        'Machine(memory="1T"), one process, one mapping',
+        ["seconds", "wanted", "MB resident", "wanted"],
+        [[spread(seconds, digits=3), "< 1", spread(kib, 1024 / 1e6, 1), "< 200"]],
+    )
 
 
 def bench_two_threads() -> None:
@@ -78,4 +87,8 @@ def bench_two_threads() -> None:
         return time.perf_counter() - start
 
     timing = interleave({"one": one, "two": two})
-    report("two replays on two machines in two threads", ["one, s", "two, s", "ratio", "wanted at most"], [[spread(timing.seconds["one"]), spread(timing.seconds["two"]), spread(timing.ratios("two", "one")), "1.25"]])
+    report(
+        "two replays on two machines in two threads",
+        ["one, s", "two, s", "ratio", "wanted at most"],
+        [[spread(timing.seconds["one"]), spread(timing.seconds["two"]), spread(timing.ratios("two", "one")), "1.25"]],
+    )

@@ -3,6 +3,7 @@
 
 Clock reads one page per miss, so the comparison is made with page-cluster 0 (no swap readahead); v3.2's default stands beside it.
 """
+
 import os
 import tempfile
 import time
@@ -33,7 +34,9 @@ def oracle_general(va: np.ndarray, path: Path) -> None:
 
 def clock(path: Path, pages: int, hashpower: int) -> float:
     """Seconds per run: libcachesim reads the trace and simulates, in C."""
-    reader = lcs.TraceReader(trace=str(path), trace_type=lcs.TraceType.ORACLE_GENERAL_TRACE, reader_init_params=lcs.ReaderInitParam(ignore_obj_size=True))
+    reader = lcs.TraceReader(
+        trace=str(path), trace_type=lcs.TraceType.ORACLE_GENERAL_TRACE, reader_init_params=lcs.ReaderInitParam(ignore_obj_size=True)
+    )
     cache = lcs.Clock(cache_size=pages, hashpower=hashpower)
     cache.process_trace(reader)
     return 0.0

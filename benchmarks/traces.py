@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The traces that the benchmarks replay: two recorded programs and one synthetic, kept between runs in .cache/bench."""
+
 import random
 import shutil
 import sys
@@ -45,7 +46,10 @@ def recorded(name: str) -> Accesses:
     if not path.exists():
         words = CACHE / "words.txt"
         _words(words)
-        argv = {"sort": ["sort", "--parallel=1", "-S", "64M", "-o", str(CACHE / "sorted.txt"), str(words)], "pydict": [sys.executable, "-I", "-c", PYDICT]}
+        argv = {
+            "sort": ["sort", "--parallel=1", "-S", "64M", "-o", str(CACHE / "sorted.txt"), str(words)],
+            "pydict": [sys.executable, "-I", "-c", PYDICT],
+        }
         record(str(path), argv[name], instructions=False)
     return _arrays(path)
 

@@ -2,7 +2,7 @@
 """x86-64: long-mode paging with four levels."""
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name == "ARCH":          # the compiled part is loaded when it is first asked for
         from rmapemu.arch.x86_64.backend import ARCH
         return ARCH

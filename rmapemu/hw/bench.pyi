@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,7 +9,7 @@ from rmapemu.hw.ops import Backend
 KINDS: dict[str, int]
 
 class Mmu:
-    def __init__(self, backend: Backend, frames: int = 4096, exact: bool = True, spaces: int = 1) -> None: ...
+    def __new__(cls, backend: Backend, frames: int = 4096, exact: bool = True, spaces: int = 1) -> Self: ...
     @property
     def backend(self) -> Backend: ...
     @property

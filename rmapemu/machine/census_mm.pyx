@@ -182,7 +182,8 @@ cdef int check_entries(census* c, machine* m, mm_struct* mm) noexcept nogil:
         return bad(c, b"nr_ptes", ABOUT_PROCESS, mm.pid, <int64_t>mm.hw.nr_ptes, <int64_t>c.leaf_tables)
     for i in range(NR_MM_COUNTERS):
         if mm.rss_stat[i] != c.rss[i]:
-            return bad(c, b"rss of file pages" if i == MM_FILEPAGES else b"rss of anonymous pages" if i == MM_ANONPAGES else b"swap entries",
+            return bad(c, b"rss of file pages" if i == MM_FILEPAGES else
+                       b"rss of anonymous pages" if i == MM_ANONPAGES else b"swap entries",
                        ABOUT_PROCESS, mm.pid, mm.rss_stat[i], c.rss[i])
     return 0
 

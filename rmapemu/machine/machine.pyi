@@ -12,8 +12,20 @@ from rmapemu.machine.sysctl import Sysctl
 from rmapemu.machine.view import MachineView
 
 class Machine(MachineView):
-    def __init__(self, arch: str | Backend | Format = ..., memory: int | str | None = ..., *,
-            swap: int | str | Sequence[int | str] | None = ..., frames: int | None = ..., reclaim: str = ..., rmap: str = ..., config: Mapping[str, bool] | None = ..., seed: int = ..., thp: str = ..., keys: str = ...) -> None: ...
+    def __init__(
+        self,
+        arch: str | Backend | Format = ...,
+        memory: int | str | None = ...,
+        *,
+        swap: int | str | Sequence[int | str] | None = ...,
+        frames: int | None = ...,
+        reclaim: str = ...,
+        rmap: str = ...,
+        config: Mapping[str, bool] | None = ...,
+        seed: int = ...,
+        thp: str = ...,
+        keys: str = ...,
+    ) -> None: ...
     def spawn(self, name: str = ...) -> Process: ...
     @property
     def processes(self) -> list[Process]: ...

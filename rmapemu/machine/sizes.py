@@ -29,7 +29,7 @@ def parse_size(value: Any, name: str = "size") -> int:
             raise ValueError(f"{name}={value!r}: expected bytes, or a number with K, M, G or T such as '64M'")
         whole = match[1].replace(".", "")
         tenths = len(whole) - len(match[1].split(".")[0])
-        return (int(whole) << _UNITS[match[2].upper()]) // 10**tenths
+        return (int(whole) << _UNITS[match[2].upper()]) // int(10**tenths)
     size = parse_int(value, name)
     if size < 0:
         raise ValueError(f"{name}={value!r}: a size is not negative")

@@ -10,6 +10,8 @@ from rmapemu.machine.page import Page
 
 PAGE_DTYPE: np.dtype[np.void]
 
+class ArenaView: ...
+
 class MachineView(MachineBase):
     @property
     def vmstat(self) -> dict[str, int]: ...

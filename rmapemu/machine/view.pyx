@@ -18,8 +18,9 @@ from rmapemu.machine.names import CONFIG, LRU
 from rmapemu.machine.sizes import parse_int
 from rmapemu.mm.vmstat import VM_EVENT_NAMES, ZONE_STAT_NAMES
 
-PAGE_DTYPE = np.dtype([("flags", "u4"), ("mapcount", "i4"), ("count", "i4"), ("mapping", "u4"), ("index", "u8"), ("next", "u4"), ("prev",
-"u4")])
+PAGE_DTYPE = np.dtype([
+    ("flags", "u4"), ("mapcount", "i4"), ("count", "i4"), ("mapping", "u4"), ("index", "u8"), ("next", "u4"), ("prev", "u4"),
+])
 """struct page, as ``Machine.mem_map`` shows it (mm/types.pxd says what the fields mean)."""
 
 

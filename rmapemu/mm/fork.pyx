@@ -5,7 +5,6 @@
 # Differs: no threads (mm_users is 1), no address randomisation, so exec's stack is built where it stays.
 from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memset
 from rmapemu.hw.ops cimport ACCESS_WRITE
 from rmapemu.mm.anon_vma cimport anon_vma_fork
 from rmapemu.mm.kmem cimport kmem_cache_free, kmem_cache_zalloc

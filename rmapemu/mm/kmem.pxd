@@ -13,7 +13,8 @@ cdef void* kmalloc(machine* m, uint64_t size, uint32_t gfp) noexcept nogil
 cdef void kfree(machine* m, void* p, uint64_t size) noexcept nogil
 # Does fail_alloc want this allocation to fail? Called once by every allocation site, page_alloc's included.
 cdef bint should_fail(machine* m, int kind, uint32_t gfp) noexcept nogil
-# Reserves (lazily backed, zeroed) bytes of the machine's region, page aligned; NULL when the region is full. Only while a machine is set up.
+# Reserves (lazily backed, zeroed) bytes of the machine's region, page aligned; NULL when the region is full. Only
+# while a machine is set up.
 cdef void* arena_reserve(machine* m, uint64_t size) noexcept nogil
 cdef uint64_t arena_objects_bytes() noexcept nogil  # virtual room that kmem_init asks for
 cdef int kmem_init(machine* m) noexcept nogil           # 0, -ENOMEM

@@ -63,11 +63,14 @@ cdef int kmem_init(machine* m) noexcept nogil:
     cdef uint32_t link = <uint32_t><uint64_t>&av.free_next
     if cache_init(m, KMEM_MM, sizeof(mm_struct), 0, OBJECTS_BYTES) or cache_init(m, KMEM_VMA, sizeof(vm_area_struct), 0, OBJECTS_BYTES):
         return -ENOMEM
-    if cache_init(m, KMEM_AVC, sizeof(anon_vma_chain), 0, OBJECTS_BYTES) or cache_init(m, KMEM_ANON_VMA, sizeof(anon_vma), link, OBJECTS_BYTES):
+    if cache_init(m, KMEM_AVC, sizeof(anon_vma_chain), 0, OBJECTS_BYTES) or \
+            cache_init(m, KMEM_ANON_VMA, sizeof(anon_vma), link, OBJECTS_BYTES):
         return -ENOMEM
-    if cache_init(m, KMEM_MAPPING, sizeof(address_space), 0, OBJECTS_BYTES) or cache_init(m, KMEM_RADIX_NODE, sizeof(radix_node), 0, HEAP_BYTES):
+    if cache_init(m, KMEM_MAPPING, sizeof(address_space), 0, OBJECTS_BYTES) or \
+            cache_init(m, KMEM_RADIX_NODE, sizeof(radix_node), 0, HEAP_BYTES):
         return -ENOMEM
-    if cache_init(m, KMEM_STABLE_NODE, sizeof(stable_node), 0, OBJECTS_BYTES) or cache_init(m, KMEM_RMAP_ITEM, sizeof(rmap_item), 0, OBJECTS_BYTES):
+    if cache_init(m, KMEM_STABLE_NODE, sizeof(stable_node), 0, OBJECTS_BYTES) or \
+            cache_init(m, KMEM_RMAP_ITEM, sizeof(rmap_item), 0, OBJECTS_BYTES):
         return -ENOMEM
     return cache_init(m, KMEM_HEAP, 1 << HEAP_MIN_LG2, 0, HEAP_BYTES)
 

@@ -15,9 +15,11 @@ cdef struct machine_params:
     bint zero_page              # read faults map the zero page
     bint swap_readahead
 
-cdef machine* machine_create(const machine_params* params, int* err) noexcept nogil      # NULL with *err = -errno (-EINVAL: too little memory to run)
+# NULL with *err = -errno (-EINVAL: too little memory to run)
+cdef machine* machine_create(const machine_params* params, int* err) noexcept nogil
 cdef void machine_destroy(machine* m) noexcept nogil
 # Room for the arrays of a swap area of so many slots (called by swapon): 0, -ENOMEM
 cdef int swap_arrays(machine* m, swap_info_struct* si, uint64_t slots) noexcept nogil
 cdef uint64_t minimum_frames(const pt_format* fmt) noexcept nogil                        # least that a machine runs with
-cdef uint64_t kmem_footprint(machine* m) noexcept nogil                                  # bytes in use by all structures: mem_map, slab, page tables, keys, swap maps
+# bytes in use by all structures: mem_map, slab, page tables, keys, swap maps
+cdef uint64_t kmem_footprint(machine* m) noexcept nogil

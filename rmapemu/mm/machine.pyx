@@ -5,7 +5,6 @@
 from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport uint64_t, uint32_t, uint8_t
 from libc.stdlib cimport calloc, free
-from rmapemu.hw.ops cimport hw_t
 from rmapemu.mm.kmem cimport arena_init, arena_exit, arena_reserve, arena_objects_bytes, kmem_init, kmalloc, kfree
 from rmapemu.mm.page_alloc cimport alloc_table, free_table, mem_init, setup_per_zone_wmarks, init_per_zone_wmark_min
 from rmapemu.mm.types cimport *

@@ -8,5 +8,6 @@ cdef void mlock_vma_page(machine* m, uint32_t pfn) noexcept nogil
 cdef void munlock_vma_page(machine* m, uint32_t pfn) noexcept nogil
 cdef void clear_page_mlock(machine* m, uint32_t pfn) noexcept nogil      # page freed, truncated or migrated while mlocked
 cdef void munlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil
-cdef int mlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil     # 0: all faulted in; else -errno, ignored by mmap
+# 0: all faulted in; else -errno, ignored by mmap
+cdef int mlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil
 cdef int make_pages_present(machine* m, mm_struct* mm, uint64_t start, uint64_t end) noexcept nogil

@@ -144,7 +144,8 @@ cdef void munlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t star
 
 
 # ---------------------------------------------------------------- mlock and munlock
-cdef int mlock_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev, uint64_t start, uint64_t end, uint64_t newflags) noexcept nogil:
+cdef int mlock_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev, uint64_t start, uint64_t end,
+                     uint64_t newflags) noexcept nogil:
     """*vmap becomes the VMA that covers [start, end) now."""
     cdef vm_area_struct* vma = vmap[0]
     cdef mm_struct* mm = vma.vm_mm

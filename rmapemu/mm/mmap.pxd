@@ -17,13 +17,18 @@ cdef enum:                      # MAP_* of <sys/mman.h>
 
 cdef vm_area_struct* find_vma(mm_struct* mm, uint64_t va) noexcept nogil              # first with va < vm_end, or NULL
 cdef vm_area_struct* find_vma_prev(mm_struct* mm, uint64_t va, vm_area_struct** prev) noexcept nogil
-cdef int64_t do_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes, uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil  # address, or -errno. prot: PROT_*, flags: MAP_*
+# address, or -errno. prot: PROT_*, flags: MAP_*
+cdef int64_t do_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
+                           uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil
 cdef int do_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes) noexcept nogil
-cdef int64_t sys_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes, uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil   # under mmap_sem
+# under mmap_sem
+cdef int64_t sys_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
+                            uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil
 cdef int sys_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes) noexcept nogil
 cdef int64_t do_brk(machine* m, mm_struct* mm, uint64_t addr, uint64_t len_bytes) noexcept nogil
 cdef int64_t sys_brk(machine* m, mm_struct* mm, uint64_t brk) noexcept nogil
-cdef vm_area_struct* vma_merge(machine* m, mm_struct* mm, vm_area_struct* prev, uint64_t addr, uint64_t end, uint64_t vm_flags, anon_vma* av, address_space* file, uint64_t pgoff) noexcept nogil
+cdef vm_area_struct* vma_merge(machine* m, mm_struct* mm, vm_area_struct* prev, uint64_t addr, uint64_t end,
+                               uint64_t vm_flags, anon_vma* av, address_space* file, uint64_t pgoff) noexcept nogil
 cdef int vma_adjust(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t pgoff, vm_area_struct* insert) noexcept nogil
 cdef int split_vma(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t addr, int new_below) noexcept nogil
 cdef anon_vma* find_mergeable_anon_vma(machine* m, vm_area_struct* vma) noexcept nogil
@@ -32,7 +37,8 @@ cdef void exit_mmap(machine* m, mm_struct* mm) noexcept nogil
 cdef int insert_vm_struct(machine* m, mm_struct* mm, vm_area_struct* vma) noexcept nogil
 cdef uint64_t vm_get_page_prot(machine* m, uint64_t vm_flags) noexcept nogil
 cdef bint vma_wants_writenotify(machine* m, vm_area_struct* vma) noexcept nogil
-cdef int64_t get_unmapped_area(machine* m, mm_struct* mm, uint64_t addr, uint64_t len_bytes, uint64_t flags) noexcept nogil     # address, -ENOMEM, -EINVAL
+# address, -ENOMEM, -EINVAL
+cdef int64_t get_unmapped_area(machine* m, mm_struct* mm, uint64_t addr, uint64_t len_bytes, uint64_t flags) noexcept nogil
 cdef int vm_enough_memory(machine* m, mm_struct* mm, uint64_t pages) noexcept nogil     # commits pages: 0; or -ENOMEM
 cdef void vm_stat_account(mm_struct* mm, uint64_t vm_flags, address_space* file, int64_t pages) noexcept nogil
 # linking a VMA into its mm and file; used by fork and the workbench too

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 from rmapemu.mm.anon_vma cimport anon_vma_clone, anon_vma_prepare, unlink_anon_vmas
 from rmapemu.mm.filemap cimport file_open, file_put
-from rmapemu.mm.kmem cimport kfree, kmalloc, kmem_cache_alloc, kmem_cache_free, kmem_cache_zalloc
+from rmapemu.mm.kmem cimport kfree, kmalloc, kmem_cache_free, kmem_cache_zalloc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport update_hiwater_rss, update_hiwater_vm
 from rmapemu.mm.mlock cimport make_pages_present, mlock_vma_pages_range, munlock_vma_pages_range
@@ -161,8 +161,8 @@ cdef vm_area_struct* new_vma(machine* m, mm_struct* mm, address_space* file, uin
     return vma
 
 
-cdef int64_t mmap_region(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes, uint64_t flags, uint64_t vm_flags,
-                         uint64_t pgoff) noexcept nogil:
+cdef int64_t mmap_region(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
+                         uint64_t flags, uint64_t vm_flags, uint64_t pgoff) noexcept nogil:
     cdef vm_area_struct* prev
     cdef vm_area_struct* vma = find_vma_prev(mm, addr, &prev)
     cdef uint64_t pages = len_bytes >> m.page_shift
@@ -224,8 +224,8 @@ cdef int64_t do_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint6
     return mmap_region(m, mm, file, at, len_bytes, flags, vm_flags_of(mm, file, prot, flags), pgoff)
 
 
-cdef int64_t sys_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes, uint64_t prot, uint64_t flags,
-                            uint64_t pgoff) noexcept nogil:
+cdef int64_t sys_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
+                            uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil:
     cdef int64_t ret
     down_write(m, mm, False)
     ret = do_mmap_pgoff(m, mm, file, addr, len_bytes, prot, flags, pgoff)

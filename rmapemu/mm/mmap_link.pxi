@@ -164,4 +164,3 @@ cdef int vm_enough_memory(machine* m, mm_struct* mm, uint64_t pages) noexcept no
 
 cdef inline void vm_unacct_memory(machine* m, uint64_t pages) noexcept nogil:
     m.committed_as -= pages
-

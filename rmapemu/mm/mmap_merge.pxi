@@ -76,7 +76,8 @@ cdef void swallow_next(machine* m, vm_area_struct* vma, vm_area_struct* next) no
     if next.vm_file != NULL:
         file_put(m, next.vm_file)
     if next.anon_vma != NULL:
-        VM_BUG_ON(m, vma.anon_vma != NULL and vma.anon_vma != next.anon_vma, b"vma->anon_vma && vma->anon_vma != next->anon_vma", b"anon_vma_merge")
+        VM_BUG_ON(m, vma.anon_vma != NULL and vma.anon_vma != next.anon_vma,
+                  b"vma->anon_vma && vma->anon_vma != next->anon_vma", b"anon_vma_merge")
         unlink_anon_vmas(m, next)
     kmem_cache_free(m, KMEM_VMA, next)
 
@@ -142,14 +143,15 @@ cdef bint can_vma_merge_before(vm_area_struct* vma, uint64_t vm_flags, anon_vma*
     return is_mergeable_vma(vma, file, vm_flags) and is_mergeable_anon_vma(av, vma.anon_vma, vma) and vma.vm_pgoff == pgoff
 
 
-cdef bint can_vma_merge_after(machine* m, vm_area_struct* vma, uint64_t vm_flags, anon_vma* av, address_space* file, uint64_t pgoff) noexcept nogil:
+cdef bint can_vma_merge_after(machine* m, vm_area_struct* vma, uint64_t vm_flags, anon_vma* av, address_space* file,
+                              uint64_t pgoff) noexcept nogil:
     if not is_mergeable_vma(vma, file, vm_flags) or not is_mergeable_anon_vma(av, vma.anon_vma, vma):
         return False
     return vma.vm_pgoff + vma_pages(m, vma) == pgoff
 
 
-cdef vm_area_struct* vma_merge(machine* m, mm_struct* mm, vm_area_struct* prev, uint64_t addr, uint64_t end, uint64_t vm_flags, anon_vma* av,
-                               address_space* file, uint64_t pgoff) noexcept nogil:
+cdef vm_area_struct* vma_merge(machine* m, mm_struct* mm, vm_area_struct* prev, uint64_t addr, uint64_t end,
+                               uint64_t vm_flags, anon_vma* av, address_space* file, uint64_t pgoff) noexcept nogil:
     cdef uint64_t pages = (end - addr) >> m.page_shift
     cdef vm_area_struct* area = prev.vm_next if prev != NULL else mm.mmap
     cdef vm_area_struct* next = area

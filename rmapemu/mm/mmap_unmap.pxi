@@ -46,7 +46,8 @@ cdef void remove_vma_list(machine* m, mm_struct* mm, vm_area_struct* vma) noexce
         vma = next
 
 
-cdef void unmap_region(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling) noexcept nogil:
+cdef void unmap_region(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t floor,
+                       uint64_t ceiling) noexcept nogil:
     """Pages, page tables and what was committed for a detached list of VMAs."""
     cdef mmu_gather tlb
     tlb_gather_mmu(&tlb, mm, floor == 0 and ceiling == 0)

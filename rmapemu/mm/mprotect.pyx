@@ -3,9 +3,11 @@
 # Changing permissions: of VMAs, which split and merge, and of the entries below them.
 # Kernel: mm/mprotect.c (v3.2), mprotect_fixup, change_protection, sys_mprotect. Differs: no PROT_SEM, no PROT_GROWSUP.
 from libc.errno cimport EACCES, EINVAL, ENOMEM
-from libc.stdint cimport uint16_t, uint64_t
-from rmapemu.hw.ops cimport RUN_MAX
-from rmapemu.hw.pte cimport pte_dirty, pte_mkwrite, pte_present, swp_entry, swp_entry_to_pte, swp_offset, swp_type, pte_to_swp_entry, pte_file, pte_none
+from libc.stdint cimport uint64_t
+from rmapemu.hw.pte cimport (
+    pte_dirty, pte_mkwrite, pte_present, swp_entry, swp_entry_to_pte, swp_offset, swp_type, pte_to_swp_entry,
+    pte_file, pte_none
+)
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.mmap cimport find_vma_prev, split_vma, vm_enough_memory, vm_get_page_prot, vm_stat_account, vma_merge, vma_wants_writenotify
 from rmapemu.mm.types cimport *
@@ -39,7 +41,8 @@ cdef void finish_run(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end,
         va += <uint64_t>1 << m.page_shift
 
 
-cdef void change_protection(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t prot, bint dirty_accountable) noexcept nogil:
+cdef void change_protection(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t prot,
+                            bint dirty_accountable) noexcept nogil:
     cdef uint64_t span = <uint64_t>1 << m.hw.fmt.level[1].shift
     cdef uint64_t va = start, upto
     while va < end:
@@ -52,7 +55,8 @@ cdef void change_protection(machine* m, vm_area_struct* vma, uint64_t start, uin
     m.hw.ops.flush_tlb_range(&m.hw, &vma.vm_mm.hw, start, end)
 
 
-cdef int mprotect_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev, uint64_t start, uint64_t end, uint64_t newflags) noexcept nogil:
+cdef int mprotect_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev, uint64_t start, uint64_t end,
+                        uint64_t newflags) noexcept nogil:
     """*vmap becomes the VMA that covers [start, end) now: 0, -ENOMEM."""
     cdef vm_area_struct* vma = vmap[0]
     cdef mm_struct* mm = vma.vm_mm

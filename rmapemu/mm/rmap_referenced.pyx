@@ -4,13 +4,12 @@
 # Kernel: mm/rmap.c (v3.2), page_referenced_one to page_referenced; page_check_address_pmd of mm/huge_memory.c.
 # Without foreign locks the entry is looked up and cleared in one operation of the arch; counts are the same.
 from libc.stdint cimport uint32_t, uint64_t
-from rmapemu.hw.ops cimport rm_prefetch
-from rmapemu.hw.pte cimport pte_mkold, pte_none, pte_pfn, pte_young
+from rmapemu.hw.pte cimport pte_mkold, pte_pfn, pte_young
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
 from rmapemu.mm.ksm cimport page_referenced_ksm
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
-from rmapemu.mm.rmap cimport page_check_address, page_mapped, vma_address, VMA_EFAULT
+from rmapemu.mm.rmap cimport page_check_address, vma_address, VMA_EFAULT
 from rmapemu.mm.types cimport *
 
 
@@ -79,7 +78,8 @@ cdef inline int young_of(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t
     return young if young >= 0 else -1
 
 
-cdef inline int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount, uint64_t* vm_flags) noexcept nogil:
+cdef inline int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
+                               uint64_t* vm_flags) noexcept nogil:
     cdef mm_struct* mm = vma.vm_mm
     cdef bint huge = PageTransHuge(m, pfn)
     cdef int referenced = huge_referenced_one(m, pfn, vma, va) if huge else young_of(m, pfn, vma, va)
@@ -101,7 +101,8 @@ cdef inline int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, ui
     return referenced
 
 
-cdef int page_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount, uint64_t* vm_flags) noexcept nogil:
+cdef int page_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
+                             uint64_t* vm_flags) noexcept nogil:
     return referenced_one(m, pfn, vma, va, mapcount, vm_flags)
 
 

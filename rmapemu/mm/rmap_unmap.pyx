@@ -28,7 +28,8 @@ cdef inline void set_swap_pte(machine* m, mm_struct* mm, uint64_t va, uint64_t* 
     m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, swp_entry_to_pte(m.hw.fmt, entry))
 
 
-cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, uint64_t* pte, uint64_t pteval, int flags) noexcept nogil:
+cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, uint64_t* pte, uint64_t pteval,
+                             int flags) noexcept nogil:
     """What stands in for an anonymous page's entry: SWAP_AGAIN, or SWAP_FAIL with the old entry back."""
     cdef uint64_t entry
     if m.pages[pfn].flags & PG_swapcache:
@@ -50,7 +51,8 @@ cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t v
     return SWAP_AGAIN
 
 
-cdef inline int replace_entry(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, uint64_t* pte, uint64_t pteval, int flags) noexcept nogil:
+cdef inline int replace_entry(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, uint64_t* pte, uint64_t pteval,
+                              int flags) noexcept nogil:
     cdef bint anon = PageAnon(&m.pages[pfn])
     if m.pages[pfn].flags & PG_hwpoison and not flags & TTU_IGNORE_HWPOISON:
         mm.rss_stat[MM_ANONPAGES if anon else MM_FILEPAGES] -= 1

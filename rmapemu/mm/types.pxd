@@ -499,7 +499,7 @@ cdef struct machine:
     uint32_t nr_swapfiles
     int32_t swap_list_head      # areas by falling priority; -1: none
     int32_t swap_list_next      # where the next slot is looked for
-    uint64_t nr_swapcache_pages # total_swapcache_pages
+    uint64_t nr_swapcache_pages  # total_swapcache_pages
     int64_t nr_swap_pages       # free slots
     int64_t total_swap_pages
     uint64_t committed_as       # pages of VM_ACCOUNT

@@ -136,6 +136,6 @@ def test_a_partial_write_reads_what_it_leaves(m, file):
 
 def test_a_file_that_cannot_be_allocated_is_an_error_and_nothing_else(m):
     m.lab.fail_alloc(1)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="memory"):
         m.file(m.page_size)
     assert m.file(m.page_size).size == m.page_size

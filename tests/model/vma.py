@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """VMAs of one mm as a sorted list: merging, splitting, unmapping. mm/mmap.c of v3.2 without its case numbers."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -67,7 +68,14 @@ class Vmas:
         )
 
     def _before(self, nxt: Vma | None, end: int, flags: int, av: AnonVma | None, file: object, pgoff: int) -> bool:
-        return nxt is not None and nxt.start == end and nxt.flags == flags and nxt.file is file and anon_vmas_merge(av, nxt.anon_vma, nxt) and nxt.pgoff == pgoff
+        return (
+            nxt is not None
+            and nxt.start == end
+            and nxt.flags == flags
+            and nxt.file is file
+            and anon_vmas_merge(av, nxt.anon_vma, nxt)
+            and nxt.pgoff == pgoff
+        )
 
     def _import(self, importer: Vma, exporter: Vma) -> None:
         if exporter.anon_vma is not None and importer.anon_vma is None:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests under AddressSanitizer and UndefinedBehaviorSanitizer: ``python .ci/asan.py [PYTEST ARGUMENTS]``, from the top.
+
+A copy of the tree, in build/asan, is compiled with gcc's sanitizers and tested: by default by the fuzz tests with many
+more calls than in a plain run, and by the tests of mm/, machine/ and trace/. Findings are printed with their stacks;
+any is status 1. Minutes the first time; afterwards only what has changed is compiled again.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+COPY = Path("build/asan").absolute()
+TAKEN = ["rmapemu", "arch", "tests", "benchmarks", "docs", "pyproject.toml", "setup.cfg", "README.md", "LICENSE", ".ci"]
+TESTS = ["tests/test_api_fuzz.py", "tests/machine", "tests/mm", "tests/trace"]
+SANITIZE = "-fsanitize=address,undefined"
+COMPILER = os.environ.get("CC", "gcc")
+
+
+def copy_tree() -> None:
+    """What has not changed keeps its time, so that it is not compiled again; what is gone goes."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TAKEN]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
+    names = {name for name in listed if name and Path(name).is_file()} | {"rmapemu/_version.py"}
+    for name in names:
+        old, new = COPY / name, Path(name)
+        if not old.exists() or old.read_bytes() != new.read_bytes():
+            old.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(new, old)
+    for top in ("rmapemu", "arch", "tests"):
+        for path in (COPY / top).rglob("*.p[yx]*"):
+            if path.suffix in {".py", ".pyx", ".pxd", ".pxi", ".pyi"} and str(path.relative_to(COPY)) not in names:
+                path.unlink(missing_ok=True)
+    link = COPY / "rmapemu/arch"
+    if not link.is_symlink():
+        link.symlink_to("../arch")
+
+
+def build() -> bool:
+    flags = {"CC": COMPILER, "CFLAGS": f"-O1 -g -fno-omit-frame-pointer -w {SANITIZE}", "LDFLAGS": SANITIZE}
+    run = subprocess.run(["nice", sys.executable, ".ci/build.py"], cwd=COPY, env=os.environ | flags, stdin=subprocess.DEVNULL)
+    return run.returncode == 0
+
+
+def library(name: str) -> str:
+    return subprocess.run([*shlex.split(COMPILER), f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def environment() -> dict[str, str]:
+    """Python never frees everything, so leaks are not looked for; its objects come from malloc, so that each is watched."""
+    return os.environ | {
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={COPY}/ubsan",
+        "LD_PRELOAD": f"{library('libasan.so')} {library('libubsan.so')}",
+        "PYTHONMALLOC": "malloc",
+        "PYTHONPATH": str(COPY),
+        "RMAPEMU_FUZZ_CALLS": os.environ.get("RMAPEMU_FUZZ_CALLS", "20000"),
+    }
+
+
+def main() -> int:
+    copy_tree()
+    if not build():
+        return 1
+    for log in COPY.glob("ubsan.*"):
+        log.unlink()
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(sys.argv[1:] or TESTS)]
+    status = subprocess.run(command, cwd=COPY, env=environment(), stdin=subprocess.DEVNULL).returncode
+    findings = [log.read_text() for log in sorted(COPY.glob("ubsan.*"))]
+    print("".join(findings) or "UndefinedBehaviorSanitizer: nothing found", end="\n")
+    return 1 if status or findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
