@@ -84,9 +84,9 @@ def test_readahead_reads_the_slots_around_the_one_wanted(arch):
 
 def test_areas_of_one_priority_take_turns_and_a_lower_one_waits():
     with Machine(memory="2M") as m:
-        m._swapon("1M", 5)
-        m._swapon("1M", 5)
-        m._swapon("4M", 1)
+        m.swapon("1M", 5)
+        m.swapon("1M", 5)
+        m.swapon("4M", 1)
         init = m.spawn()
         heap = fill(init, 600, tokens=False)
         used = [0, 0, 0]
