@@ -41,20 +41,20 @@ cdef inline void lock_enter(machine* m, int lock_class, void* owner, int mode, b
     cdef uint32_t above = m.held_mask >> lock_class
     if rm_unlikely(above != 0 and not nested):
         lock_bug(m, BUG_DEADLOCK if above & 1 and m.held_stack[m.held_top - 1].object == owner else BUG_LOCK_ORDER, lock_class, -1, owner)
-    m.held_stack[m.held_top].object = owner
-    m.held_stack[m.held_top].lock_class = lock_class
-    m.held_stack[m.held_top].mode = mode
+    cdef held_lock* h = &m.held_stack[m.held_top]
+    h.object = owner
+    h.lock_class = lock_class
+    h.mode = mode
+    h.mask = m.held_mask
     m.held_top += 1
-    m.held[lock_class] += 1
     m.held_mask |= <uint32_t>1 << lock_class
     m.hw.cost.locks[lock_class] += 1
 
 cdef inline void lock_leave(machine* m, int lock_class, void* owner) noexcept nogil:
-    m.held[lock_class] -= 1
-    if m.held[lock_class] == 0:
-        m.held_mask &= ~(<uint32_t>1 << lock_class)
-    if m.held_top and m.held_stack[m.held_top - 1].object == owner and m.held_stack[m.held_top - 1].lock_class == lock_class:
+    cdef held_lock* h = &m.held_stack[m.held_top - 1]
+    if m.held_top and h.object == owner and h.lock_class == lock_class:
         m.held_top -= 1
+        m.held_mask = h.mask
     else:
         held_remove(m, lock_class, owner)
 

@@ -68,24 +68,26 @@ cdef void release_one(held_lock* l) noexcept nogil:
 
 
 cdef void release_all(machine* m) noexcept nogil:
-    cdef int i
     while m.held_top:
         m.held_top -= 1
         if m.held_stack[m.held_top].object != NULL:
             release_one(&m.held_stack[m.held_top])
-    for i in range(NR_LOCK_CLASSES):
-        m.held[i] = 0
     m.held_mask = 0
 
 
 cdef void held_remove(machine* m, int lock_class, void* owner) noexcept nogil:
     """A lock that was not the last one taken."""
     cdef uint32_t i = m.held_top
-    while i > 0:
+    cdef uint32_t mask
+    while i > 0 and (m.held_stack[i - 1].object != owner or m.held_stack[i - 1].lock_class != lock_class):
         i -= 1
-        if m.held_stack[i].object == owner and m.held_stack[i].lock_class == lock_class:
-            m.held_top -= 1
-            while i < m.held_top:
-                m.held_stack[i] = m.held_stack[i + 1]
-                i += 1
-            return
+    if i == 0:
+        return
+    mask = m.held_stack[i - 1].mask
+    while i < m.held_top:
+        m.held_stack[i - 1] = m.held_stack[i]
+        m.held_stack[i - 1].mask = mask
+        mask |= <uint32_t>1 << m.held_stack[i - 1].lock_class
+        i += 1
+    m.held_top -= 1
+    m.held_mask = mask

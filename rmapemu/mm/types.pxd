@@ -426,8 +426,9 @@ cdef struct bug_t:
 
 cdef struct held_lock:
     void* object                # what has the lock: anon_vma, mm_struct, address_space, page; NULL: one of a kind
-    int lock_class
-    int mode                    # 1 exclusive, 0 shared
+    uint16_t lock_class
+    uint16_t mode               # 1 exclusive, 0 shared
+    uint32_t mask               # machine.held_mask before it was taken
 
 cdef struct sysctl_t:
     uint64_t swappiness         # 0..100
@@ -510,7 +511,6 @@ cdef struct machine:
     # locks and bugs
     held_lock held_stack[64]    # what the running operation holds, in the order taken
     uint32_t held_top
-    uint8_t held[16]            # how many of each lock_class
     uint32_t held_mask          # bit per lock_class
     uint32_t nr_held_other      # locks held by "someone else" (0: every trylock of a free lock succeeds)
     bug_t bug
