@@ -74,11 +74,12 @@ class Mm:
         if mine is not None:
             self._write_anon(vma, page, mine, token)
             return
+        if not vma.flags & SHARED:
+            self._prepare(vma)  # before the file is asked, which may have no such page
         backing = self._file_page(vma, page)
         if backing is not None and vma.flags & SHARED:
             backing[0].content[backing[1]] = token
             return
-        self._prepare(vma)
         self.anon[page] = Anon(token, {(self, page)})
 
     def _write_anon(self, vma: Vma, page: int, mine: Anon, token: int) -> None:
