@@ -40,6 +40,7 @@ cdef void file_put(machine* m, address_space* a) noexcept nogil:
     else:
         truncate_inode_pages(m, a, 0)
         disk_forget(m, a, 0)
+    m.committed_as -= a.acct_pages
     BUG_ON(m, a.nrpages != 0, b"inode->i_data.nrpages", b"end_writeback")
     # a user count of 0 is what a dead file looks like; its memory is reused
     a.ino = 0

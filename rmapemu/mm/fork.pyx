@@ -65,7 +65,7 @@ cdef void mmput(machine* m, mm_struct* mm) noexcept nogil:
 
 # ---------------------------------------------------------------- fork
 cdef void inherit(mm_struct* mm, mm_struct* old) noexcept nogil:
-    """What dup_mm copies of the struct; the rest is mm_init's."""
+    """What dup_mm copies of the struct; the rest is mm_init's: nothing is locked, now or to come."""
     mm.task_size = old.task_size
     mm.mmap_base = old.mmap_base
     mm.free_area_cache = old.mmap_base
@@ -76,7 +76,7 @@ cdef void inherit(mm_struct* mm, mm_struct* old) noexcept nogil:
     mm.shared_vm = old.shared_vm
     mm.exec_vm = old.exec_vm
     mm.stack_vm = old.stack_vm
-    mm.def_flags = old.def_flags & ~<uint64_t>VM_LOCKED
+    mm.faultstamp = old.faultstamp
     mm.memcg = old.memcg
     mm.dumpable = old.dumpable
 
@@ -150,11 +150,8 @@ cdef mm_struct* dup_mm(machine* m, mm_struct* old) noexcept nogil:
     cdef mm_struct* mm = mm_alloc(m)
     if mm == NULL:
         return NULL
-    if old.hw.levels > mm.hw.levels and m.hw.ops.grow_mm(&m.hw, &mm.hw, old.task_size):
-        mmput(m, mm)
-        return NULL
     inherit(mm, old)
-    if dup_mmap(m, mm, old):
+    if (old.hw.levels > mm.hw.levels and m.hw.ops.grow_mm(&m.hw, &mm.hw, old.task_size)) or dup_mmap(m, mm, old):
         mmput(m, mm)
         m.next_pid -= 1
         return NULL
@@ -185,7 +182,7 @@ cdef int bprm_mm_init(machine* m, mm_struct* mm) noexcept nogil:
         return -ENOMEM
     # setup_arg_pages: the stack stands, and gets room to begin with
     vma.vm_flags &= ~<uint64_t>VM_STACK_INCOMPLETE_SETUP
-    mm.start_stack = vma.vm_start
+    mm.start_stack = vma.vm_end - sizeof(uint64_t)
     return expand_stack(m, vma, vma.vm_start - STACK_EXPAND_BYTES)
 
 
@@ -224,6 +221,8 @@ cdef int exec_mmap(machine* m, mm_struct* mm) noexcept nogil:
     # the list of mms with swap entries goes by address: both leave it while they change places
     listed = mmlist_del(m, new)
     mmlist_del(m, mm)
+    if m.swap_token_mm == mm:
+        m.swap_token_mm = NULL              # it was the old address space's
     take_over(m, mm, new)
     if listed:
         mmlist_add(m, mm)

@@ -1,19 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # SPDX-License-Identifier: GPL-2.0-only
 # Locked memory: VM_LOCKED on VMAs, PG_mlocked on pages, the unevictable list.
-# Kernel: mm/mlock.c (v3.2); follow_page and __get_user_pages of mm/memory.c. Differs: no RLIMIT_MEMLOCK, no stack guard page.
+# Kernel: mm/mlock.c (v3.2). Differs: no RLIMIT_MEMLOCK; mmap_sem is never dropped while faulting.
 from libc.errno cimport EAGAIN, EFAULT, EINVAL, ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from rmapemu.hw.ops cimport ACCESS_READ, ACCESS_WRITE
-from rmapemu.hw.pte cimport pte_dirty, pte_present, pte_write
-from rmapemu.mm.filemap cimport set_page_dirty
+from rmapemu.mm.gup cimport FOLL_FORCE, FOLL_MLOCK, FOLL_WRITE, follow_present, get_user_pages
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.memory cimport handle_mm_fault, vm_normal_page, VM_FAULT_ERROR, VM_FAULT_OOM
-from rmapemu.mm.mmap cimport find_vma, find_vma_prev, split_vma, vma_merge
-from rmapemu.mm.page_alloc cimport get_page, put_page
+from rmapemu.mm.mmap cimport find_vma, find_vma_prev, isolate_range, vma_merge
+from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.rmap cimport SWAP_AGAIN, SWAP_MLOCK
 from rmapemu.mm.rmap_unmap cimport try_to_munlock
-from rmapemu.mm.swap_lru cimport mark_page_accessed
 from rmapemu.mm.types cimport *
 from rmapemu.mm.vmscan cimport isolate_lru_page, putback_lru_page
 
@@ -69,72 +65,57 @@ cdef void clear_page_mlock(machine* m, uint32_t pfn) noexcept nogil:
 
 
 # ---------------------------------------------------------------- faulting in
-cdef uint32_t follow_page(machine* m, vm_area_struct* vma, uint64_t va, bint write) noexcept nogil:
-    """The page mapped there (writably, where asked), or 0. PROT_NONE entries count; the zero page does not."""
-    cdef uint64_t* pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, va)
-    if pte == NULL or not pte_present(m.hw.fmt, pte[0]) or (write and not pte_write(m.hw.fmt, pte[0])):
+cdef enum:
+    VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_RESERVED | VM_PFNMAP
+
+
+cdef inline uint64_t leaf_end(machine* m, uint64_t va) noexcept nogil:
+    """First address behind the leaf table that va is in."""
+    return (va | ((<uint64_t>1 << m.hw.fmt.level[1].shift) - 1)) + 1
+
+
+cdef inline int foll_write(const vm_area_struct* vma) noexcept nogil:
+    """Private writable memory is written to, so that it is not copied later; shared memory would only become dirty."""
+    return FOLL_WRITE if (vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE else 0
+
+
+cdef int __mlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
+    cdef int foll = FOLL_MLOCK | foll_write(vma)
+    if vma.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+        foll |= FOLL_FORCE
+    return get_user_pages(m, vma, start, end, foll)
+
+
+cdef int64_t mlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
+    BUG_ON(m, not vma.vm_flags & VM_LOCKED, b"!(vma->vm_flags & VM_LOCKED)", b"mlock_vma_pages_range")
+    if not vma.vm_flags & (VM_SPECIAL | VM_HUGETLB):
+        __mlock_vma_pages_range(m, vma, start, end)
         return 0
-    return vm_normal_page(m, vma, va, pte[0])
-
-
-cdef bint present(machine* m, vm_area_struct* vma, uint64_t va, bint write) noexcept nogil:
-    """Is there an entry that serves, the zero page's included?"""
-    cdef uint64_t* pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, va)
-    return pte != NULL and pte_present(m.hw.fmt, pte[0]) and (not write or pte_write(m.hw.fmt, pte[0]))
-
-
-cdef void touch_followed(machine* m, vm_area_struct* vma, uint64_t va, bint write) noexcept nogil:
-    """FOLL_TOUCH and FOLL_MLOCK of follow_page."""
-    cdef uint32_t pfn = follow_page(m, vma, va, write)
-    if pfn == 0:
-        return
-    if write and not m.pages[pfn].flags & PG_dirty and not pte_dirty(m.hw.fmt, m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, va)[0]):
-        set_page_dirty(m, pfn)
-    mark_page_accessed(m, pfn)
-    if vma.vm_flags & VM_LOCKED and m.pages[pfn].mapping and trylock_page(m, pfn):
-        if m.pages[pfn].mapping:
-            mlock_vma_page(m, pfn)
-        unlock_page(m, pfn)
-
-
-cdef int fault_in(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
-    """__mlock_vma_pages_range: 0, -EFAULT, -ENOMEM."""
-    cdef bint write = (vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
-    cdef int ret
-    if not vma.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
-        return -EFAULT
-    while start < end:
-        while not present(m, vma, start, write):
-            ret = handle_mm_fault(m, vma.vm_mm, vma, start, ACCESS_WRITE if write else ACCESS_READ, NULL)
-            if ret & VM_FAULT_ERROR:
-                return -ENOMEM if ret & VM_FAULT_OOM else -EFAULT
-        touch_followed(m, vma, start, write)
-        start += <uint64_t>1 << m.page_shift
-    return 0
-
-
-cdef int mlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
-    return fault_in(m, vma, start, end)
+    if not vma.vm_flags & (VM_IO | VM_PFNMAP):
+        make_pages_present(m, vma.vm_mm, start, end)
+    vma.vm_flags &= ~<uint64_t>VM_LOCKED
+    return (end - start) >> m.page_shift
 
 
 cdef int make_pages_present(machine* m, mm_struct* mm, uint64_t start, uint64_t end) noexcept nogil:
     cdef vm_area_struct* vma = find_vma(mm, start)
-    cdef int ret
-    while vma != NULL and vma.vm_start < end:
-        ret = fault_in(m, vma, max(start, vma.vm_start), min(end, vma.vm_end))
-        if ret:
-            return ret
-        vma = vma.vm_next
-    return 0
+    if vma == NULL:
+        return -ENOMEM
+    BUG_ON(m, end > vma.vm_end, b"end > vma->vm_end", b"make_pages_present")
+    return get_user_pages(m, vma, start, end, foll_write(vma))
 
 
 cdef void munlock_vma_pages_range(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
+    cdef const uint64_t* pte
     cdef uint32_t pfn
     vma.vm_flags &= ~<uint64_t>VM_LOCKED
     while start < end:
-        pfn = follow_page(m, vma, start, False)
+        pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, start)
+        if pte == NULL:
+            start = leaf_end(m, start)
+            continue
+        pfn = follow_present(m, vma, start, pte)
         if pfn:
-            get_page(m, pfn)
             lock_page(m, pfn)
             if m.pages[pfn].mapping:
                 munlock_vma_page(m, pfn)
@@ -151,17 +132,14 @@ cdef int mlock_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev, ui
     cdef mm_struct* mm = vma.vm_mm
     cdef vm_area_struct* merged
     cdef int64_t pages = (end - start) >> m.page_shift
-    if newflags == vma.vm_flags or vma.vm_flags & (VM_IO | VM_DONTEXPAND | VM_RESERVED | VM_PFNMAP | VM_HUGETLB):
+    if newflags == vma.vm_flags or vma.vm_flags & (VM_SPECIAL | VM_HUGETLB):
         return 0
     merged = vma_merge(m, mm, prev, start, end, newflags, vma.anon_vma, vma.vm_file, linear_page_index(m, vma, start))
     if merged != NULL:
         vma = merged
         vmap[0] = vma
-    else:
-        if start != vma.vm_start and split_vma(m, mm, vma, start, 1):
-            return -ENOMEM
-        if end != vma.vm_end and split_vma(m, mm, vma, end, 0):
-            return -ENOMEM
+    elif isolate_range(m, mm, vma, start, end):
+        return -ENOMEM
     mm.locked_vm += pages if newflags & VM_LOCKED else -pages
     if newflags & VM_LOCKED:
         vma.vm_flags = newflags
@@ -194,14 +172,16 @@ cdef int do_mlock(machine* m, mm_struct* mm, uint64_t start, uint64_t end, bint 
             return -ENOMEM
 
 
-cdef int do_mlock_pages(machine* m, mm_struct* mm, uint64_t start, uint64_t end) noexcept nogil:
+cdef int do_mlock_pages(machine* m, mm_struct* mm, uint64_t start, uint64_t end, bint ignore_errors) noexcept nogil:
     cdef vm_area_struct* vma
     cdef int ret = 0
     down_read(m, mm)
     vma = find_vma(mm, start)
     while vma != NULL and vma.vm_start < end and ret == 0:
-        if vma.vm_flags & VM_LOCKED:
-            ret = fault_in(m, vma, max(start, vma.vm_start), min(end, vma.vm_end))
+        if not vma.vm_flags & (VM_IO | VM_PFNMAP):
+            ret = __mlock_vma_pages_range(m, vma, max(start, vma.vm_start), min(end, vma.vm_end))
+        if ignore_errors:
+            ret = 0
         vma = vma.vm_next
     up_read(m, mm)
     # __mlock_posix_error_return
@@ -222,4 +202,33 @@ cdef int sys_mlock(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes
     down_write(m, mm, False)
     err = do_mlock(m, mm, start, end, lock)
     up_write(m, mm)
-    return do_mlock_pages(m, mm, start, end) if lock and err == 0 else err
+    return do_mlock_pages(m, mm, start, end, False) if lock and err == 0 else err
+
+
+cdef void do_mlockall(machine* m, mm_struct* mm, int flags) noexcept nogil:
+    cdef vm_area_struct* vma = mm.mmap
+    cdef uint64_t newflags
+    mm.def_flags = VM_LOCKED if flags & MCL_FUTURE else 0
+    if flags == MCL_FUTURE:
+        return
+    while vma != NULL:
+        newflags = vma.vm_flags | VM_LOCKED if flags & MCL_CURRENT else vma.vm_flags & ~<uint64_t>VM_LOCKED
+        # a whole VMA needs no split, so this does not fail
+        mlock_fixup(m, &vma, vma.vm_prev, vma.vm_start, vma.vm_end, newflags)
+        vma = vma.vm_next
+
+
+cdef int sys_mlockall(machine* m, mm_struct* mm, int flags) noexcept nogil:
+    if flags == 0 or flags & ~(MCL_CURRENT | MCL_FUTURE):
+        return -EINVAL
+    down_write(m, mm, False)
+    do_mlockall(m, mm, flags)
+    up_write(m, mm)
+    return do_mlock_pages(m, mm, 0, mm.task_size, True) if flags & MCL_CURRENT else 0
+
+
+cdef int sys_munlockall(machine* m, mm_struct* mm) noexcept nogil:
+    down_write(m, mm, False)
+    do_mlockall(m, mm, 0)
+    up_write(m, mm)
+    return 0

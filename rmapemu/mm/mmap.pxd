@@ -31,6 +31,8 @@ cdef vm_area_struct* vma_merge(machine* m, mm_struct* mm, vm_area_struct* prev, 
                                uint64_t vm_flags, anon_vma* av, address_space* file, uint64_t pgoff) noexcept nogil
 cdef int vma_adjust(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t pgoff, vm_area_struct* insert) noexcept nogil
 cdef int split_vma(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t addr, int new_below) noexcept nogil
+# vma is cut to [start, end) for mprotect and mlock: 0, or -ENOMEM with the VMAs as they were
+cdef int isolate_range(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil
 cdef anon_vma* find_mergeable_anon_vma(machine* m, vm_area_struct* vma) noexcept nogil
 cdef int expand_stack(machine* m, vm_area_struct* vma, uint64_t va) noexcept nogil
 cdef void exit_mmap(machine* m, mm_struct* mm) noexcept nogil

@@ -16,7 +16,7 @@ from rmapemu.mm.types cimport *
 from rmapemu.mm.zap cimport free_pgtables, mmu_gather, tlb_finish_mmu, tlb_gather_mmu, unmap_vmas
 
 cdef enum:
-    STACK_GAP_BYTES = 128 << 20             # kept free below the top of the address space (MIN_GAP)
+    STACK_LIMIT_BYTES = 8 << 20             # RLIMIT_STACK (_STK_LIM)
     FIRST_VMAS = 16                         # room of a new mm's array
 
 include "mmap_link.pxi"
@@ -54,10 +54,21 @@ cdef uint64_t unmapped_area_topdown(machine* m, mm_struct* mm, uint64_t len_byte
         addr = vma.vm_start - len_bytes
 
 
+cdef uint64_t unmapped_base(machine* m, mm_struct* mm) noexcept nogil:
+    """TASK_UNMAPPED_BASE: a third of the address space; half of the smallest one where it can grow (s390: 2^41, for good)."""
+    cdef int top = m.hw.fmt.levels - 1
+    cdef uint64_t page_mask = (<uint64_t>1 << m.page_shift) - 1
+    if m.hw.fmt.levels < m.hw.fmt.max_levels:
+        return <uint64_t>1 << (m.hw.fmt.level[top].shift + m.hw.fmt.level[top].index_bits - 1)
+    return (mm.task_size / 3 + page_mask) & ~page_mask
+
+
 cdef uint64_t unmapped_area_bottomup(machine* m, mm_struct* mm, uint64_t len_bytes) noexcept nogil:
-    """From a third of the address space upwards, when there is nothing left below mmap_base; 0: no room."""
-    cdef uint64_t addr = (mm.task_size / 3 + (<uint64_t>1 << m.page_shift) - 1) & ~((<uint64_t>1 << m.page_shift) - 1)
+    """From TASK_UNMAPPED_BASE upwards, when there is nothing left below mmap_base; 0: no room."""
+    cdef uint64_t addr = unmapped_base(m, mm)
     cdef vm_area_struct* vma = find_vma(mm, addr)
+    if len_bytes > mm.task_size:
+        return 0
     while addr <= mm.task_size - len_bytes:
         if vma == NULL or addr + len_bytes <= vma.vm_start:
             return addr
@@ -80,6 +91,16 @@ cdef int grow_address_space(machine* m, mm_struct* mm, uint64_t end) noexcept no
     return 0
 
 
+cdef uint64_t unmapped_area(machine* m, mm_struct* mm, uint64_t len_bytes) noexcept nogil:
+    """Down from mmap_base, or else up from TASK_UNMAPPED_BASE; 0: no room."""
+    cdef uint64_t addr = unmapped_area_topdown(m, mm, len_bytes)
+    if addr == 0:
+        addr = unmapped_area_bottomup(m, mm, len_bytes)
+        mm.free_area_cache = mm.mmap_base
+        mm.cached_hole_size = ~<uint64_t>0
+    return addr
+
+
 cdef int64_t get_unmapped_area(machine* m, mm_struct* mm, uint64_t addr, uint64_t len_bytes, uint64_t flags) noexcept nogil:
     cdef vm_area_struct* vma
     cdef uint64_t page_mask = (<uint64_t>1 << m.page_shift) - 1
@@ -95,15 +116,12 @@ cdef int64_t get_unmapped_area(machine* m, mm_struct* mm, uint64_t addr, uint64_
         vma = find_vma(mm, addr)
         if len_bytes <= mm.task_size and addr <= mm.task_size - len_bytes and (vma == NULL or addr + len_bytes <= vma.vm_start):
             return addr
-    addr = unmapped_area_topdown(m, mm, len_bytes)
-    if addr == 0 and len_bytes < mm.task_size:
-        mm.cached_hole_size = ~<uint64_t>0
-        addr = unmapped_area_bottomup(m, mm, len_bytes)
-        mm.free_area_cache = mm.mmap_base
+    addr = unmapped_area(m, mm, len_bytes)
     if addr == 0 and mm.task_size < most and m.hw.fmt.levels < m.hw.fmt.max_levels:
-        addr = mm.task_size
-        if len_bytes > most - addr or grow_address_space(m, mm, addr + len_bytes):
+        # s390_get_unmapped_area_topdown: one level of tables more, then again
+        if grow_address_space(m, mm, most):
             return -ENOMEM
+        addr = unmapped_area(m, mm, len_bytes)
     return -ENOMEM if addr == 0 else <int64_t>addr
 
 
@@ -135,6 +153,20 @@ cdef uint64_t vm_flags_of(mm_struct* mm, address_space* file, uint64_t prot, uin
     return vm_flags
 
 
+cdef int shmem_zero_setup(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t len_bytes) noexcept nogil:
+    """A file of its own for shared anonymous memory, all of it committed at once unless MAP_NORESERVE: 0, -ENOMEM."""
+    cdef uint64_t pages = 0 if vma.vm_flags & VM_NORESERVE else len_bytes >> m.page_shift
+    if pages and vm_enough_memory(m, mm, pages):
+        return -ENOMEM
+    vma.vm_file = file_open(m, FILE_SHMEM, len_bytes)
+    if vma.vm_file == NULL:
+        m.committed_as -= pages
+        return -ENOMEM
+    vma.vm_file.acct_pages = pages
+    vma.vm_flags |= VM_CAN_NONLINEAR
+    return 0
+
+
 cdef vm_area_struct* new_vma(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes, uint64_t vm_flags,
                              uint64_t pgoff) noexcept nogil:
     """A VMA that is in no list yet, with its file (shared anonymous memory gets one of its own); NULL: -ENOMEM."""
@@ -152,11 +184,9 @@ cdef vm_area_struct* new_vma(machine* m, mm_struct* mm, address_space* file, uin
     if file != NULL:
         vma.vm_file = file
         file.refs += 1
-    elif vm_flags & VM_SHARED:
-        vma.vm_file = file_open(m, FILE_SHMEM, len_bytes)
-        if vma.vm_file == NULL:
-            kmem_cache_free(m, KMEM_VMA, vma)
-            return NULL
+    elif vm_flags & VM_SHARED and shmem_zero_setup(m, mm, vma, len_bytes):
+        kmem_cache_free(m, KMEM_VMA, vma)
+        return NULL
     vma.vm_page_prot = vm_get_page_prot(m, vm_flags & ~<uint64_t>VM_SHARED if vma_wants_writenotify(m, vma) else vm_flags)
     return vma
 
@@ -205,6 +235,8 @@ cdef int64_t do_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint6
     cdef int64_t at
     if len_bytes == 0:
         return -EINVAL
+    if not flags & MAP_FIXED:
+        addr &= ~page_mask                  # round_hint_to_min
     len_bytes = (len_bytes + page_mask) & ~page_mask
     if len_bytes == 0:
         return -ENOMEM

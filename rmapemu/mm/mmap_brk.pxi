@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The heap and the stack. Kernel: mm/mmap.c (do_brk, sys_brk, expand_stack, insert_vm_struct). No RLIMIT_DATA, no RLIMIT_STACK.
+# The heap and the stack. Kernel: mm/mmap.c (do_brk, sys_brk, expand_stack, insert_vm_struct). No RLIMIT_DATA; RLIMIT_STACK is its default.
 
 cdef int64_t do_brk(machine* m, mm_struct* mm, uint64_t addr, uint64_t len_bytes) noexcept nogil:
     """Anonymous memory at a fixed address, merged with what is beside it: addr, or -errno."""
@@ -43,10 +43,12 @@ cdef int64_t brk_locked(machine* m, mm_struct* mm, uint64_t brk) noexcept nogil:
     cdef vm_area_struct* vma
     if brk < mm.start_brk:
         return mm.brk
-    if newbrk < oldbrk:
+    if newbrk == oldbrk:
+        mm.brk = brk
+    elif brk <= mm.brk:
         if do_munmap(m, mm, newbrk, oldbrk - newbrk):
             return mm.brk
-    elif newbrk > oldbrk:
+    else:
         vma = find_vma(mm, oldbrk)
         if vma != NULL and vma.vm_start < newbrk + page_mask + 1 and vma.vm_end > oldbrk:
             return mm.brk
@@ -66,7 +68,11 @@ cdef int64_t sys_brk(machine* m, mm_struct* mm, uint64_t brk) noexcept nogil:
 
 
 cdef int insert_vm_struct(machine* m, mm_struct* mm, vm_area_struct* vma) noexcept nogil:
+    """A VMA made by hand (exec's stack); anonymous memory gets its page offset: 0, -ENOMEM."""
     cdef vm_area_struct* there = find_vma(mm, vma.vm_start)
+    if vma.vm_file == NULL:
+        BUG_ON(m, vma.anon_vma != NULL, b"vma->anon_vma", b"insert_vm_struct")
+        vma.vm_pgoff = vma.vm_start >> m.page_shift
     if there != NULL and there.vm_start < vma.vm_end:
         return -ENOMEM
     if vma.vm_flags & VM_ACCOUNT and vm_enough_memory(m, mm, vma_pages(m, vma)):
@@ -78,25 +84,37 @@ cdef int insert_vm_struct(machine* m, mm_struct* mm, vm_area_struct* vma) noexce
     return 0
 
 
-cdef int expand_stack(machine* m, vm_area_struct* vma, uint64_t va) noexcept nogil:
-    """expand_downwards: a stack grows to take va in: 0, -ENOMEM (also next to another mapping)."""
+cdef int acct_stack_growth(machine* m, vm_area_struct* vma, uint64_t size_bytes, uint64_t pages) noexcept nogil:
+    """The limit of a stack, and what its growth commits: 0, -ENOMEM."""
     cdef mm_struct* mm = vma.vm_mm
+    if size_bytes > STACK_LIMIT_BYTES:
+        return -ENOMEM
+    # the kernel commits growth of a mapping without VM_ACCOUNT too, and never gives that back
+    if vma.vm_flags & VM_ACCOUNT and vm_enough_memory(m, mm, pages):
+        return -ENOMEM
+    mm.total_vm += pages
+    if vma.vm_flags & VM_LOCKED:
+        mm.locked_vm += pages
+    vm_stat_account(mm, vma.vm_flags, vma.vm_file, pages)
+    return 0
+
+
+cdef int expand_stack(machine* m, vm_area_struct* vma, uint64_t va) noexcept nogil:
+    """expand_downwards: a stack grows to take va in: 0, -ENOMEM. That it keeps off its neighbour is the guard page's business."""
     cdef uint64_t pages
+    cdef int err = 0
     va &= ~((<uint64_t>1 << m.page_shift) - 1)
     if anon_vma_prepare(m, vma):
         return -ENOMEM
     anon_vma_lock(m, vma.anon_vma)
     if va < vma.vm_start:
         pages = (vma.vm_start - va) >> m.page_shift
-        if pages > vma.vm_pgoff or (vma.vm_prev != NULL and va <= vma.vm_prev.vm_end) or \
-                (vma.vm_flags & VM_ACCOUNT and vm_enough_memory(m, mm, pages)):
-            anon_vma_unlock(m, vma.anon_vma)
-            return -ENOMEM
-        vma.vm_start = va
-        vma.vm_pgoff -= pages
-        mm.total_vm += pages
-        if vma.vm_flags & VM_LOCKED:
-            mm.locked_vm += pages
-        vm_stat_account(mm, vma.vm_flags, vma.vm_file, pages)
+        if pages > vma.vm_pgoff or (vma.vm_prev != NULL and va < vma.vm_prev.vm_end):
+            err = -ENOMEM
+        else:
+            err = acct_stack_growth(m, vma, vma.vm_end - va, pages)
+        if err == 0:
+            vma.vm_start = va
+            vma.vm_pgoff -= pages
     anon_vma_unlock(m, vma.anon_vma)
-    return 0
+    return err

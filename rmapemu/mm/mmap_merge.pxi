@@ -20,6 +20,7 @@ cdef struct adjustment:         # what vma_adjust is about to do to the next VMA
     int remove_next             # 0; 1: next goes; 2: so does the one after it
     int64_t adjust_next         # pages by which next's start moves
     uint64_t end
+    bint early                  # the importer got its anon_vma one round before it takes pages over
 
 
 cdef int plan_adjust(machine* m, vm_area_struct* vma, vm_area_struct* next, uint64_t end, adjustment* a) noexcept nogil:
@@ -29,11 +30,16 @@ cdef int plan_adjust(machine* m, vm_area_struct* vma, vm_area_struct* next, uint
     a.remove_next = 0
     a.adjust_next = 0
     a.end = end
+    a.early = False
     if end >= next.vm_end:
         a.remove_next = 2 if end > next.vm_end else 1
         a.end = next.vm_end
         exporter = next
         a.importer = vma
+        if a.remove_next == 2 and next.anon_vma == NULL:
+            # the second round must not fail: next is gone by then (v3.2 fails there, and its callers go on with freed memory)
+            exporter = next.vm_next
+            a.early = vma.anon_vma == NULL
     elif end > next.vm_start:
         a.adjust_next = (end - next.vm_start) >> m.page_shift
         exporter = next
@@ -93,7 +99,7 @@ cdef void apply_adjust(machine* m, vm_area_struct* vma, vm_area_struct* next, ui
         if insert != NULL:
             link_file_locked(file, insert)
     # a walk may see a new end at any time, but a new start only with its pgoff
-    if vma.anon_vma != NULL and (a.importer != NULL or start != vma.vm_start):
+    if vma.anon_vma != NULL and not a.early and (a.importer != NULL or start != vma.vm_start):
         av = vma.anon_vma
         anon_vma_lock(m, av)
     move_bounds(m, vma, next, start, pgoff, a)
@@ -119,6 +125,7 @@ cdef int vma_adjust(machine* m, vm_area_struct* vma, uint64_t start, uint64_t en
         a.remove_next = 0
         a.adjust_next = 0
         a.end = end
+        a.early = False
         if next != NULL and insert == NULL and plan_adjust(m, vma, next, end, &a):
             return -ENOMEM
         apply_adjust(m, vma, next, start, pgoff, insert, &a)
@@ -200,6 +207,23 @@ cdef int __split_vma(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t ad
     if new_below:
         return vma_adjust(m, vma, addr, vma.vm_end, vma.vm_pgoff + offset_pages, new)
     return vma_adjust(m, vma, vma.vm_start, addr, vma.vm_pgoff, new)
+
+
+cdef void unsplit_vma(machine* m, vm_area_struct* lower) noexcept nogil:
+    """Undoes a split that served nothing: the caller's second one failed. Nothing is allocated, for both halves have one anon_vma."""
+    vma_adjust(m, lower, lower.vm_start, lower.vm_next.vm_end, lower.vm_pgoff, NULL)
+
+
+cdef int isolate_range(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
+    """Splits vma so that it covers [start, end) and nothing else (mprotect, mlock): 0, or -ENOMEM with no split left."""
+    cdef bint cut = start != vma.vm_start
+    if cut and split_vma(m, mm, vma, start, 1):
+        return -ENOMEM
+    if end == vma.vm_end or split_vma(m, mm, vma, end, 0) == 0:
+        return 0
+    if cut:
+        unsplit_vma(m, vma.vm_prev)
+    return -ENOMEM
 
 
 cdef int split_vma(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t addr, int new_below) noexcept nogil:

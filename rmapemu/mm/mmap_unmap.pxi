@@ -50,7 +50,7 @@ cdef void unmap_region(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t 
                        uint64_t ceiling) noexcept nogil:
     """Pages, page tables and what was committed for a detached list of VMAs."""
     cdef mmu_gather tlb
-    tlb_gather_mmu(&tlb, mm, floor == 0 and ceiling == 0)
+    tlb_gather_mmu(&tlb, mm, end == ~<uint64_t>0)
     update_hiwater_rss(mm)
     vm_unacct_memory(m, unmap_vmas(m, &tlb, vma, start, end, NULL))
     free_pgtables(m, vma, floor, ceiling)
@@ -80,7 +80,9 @@ cdef void unmap_detached(machine* m, mm_struct* mm, uint64_t start, uint64_t end
 cdef int do_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes) noexcept nogil:
     cdef uint64_t page_mask = (<uint64_t>1 << m.page_shift) - 1
     cdef vm_area_struct* vma
+    cdef vm_area_struct* last
     cdef uint64_t end
+    cdef bint cut
     cdef int err
     if start & page_mask or start > mm.task_size or len_bytes > mm.task_size - start:
         return -EINVAL
@@ -91,17 +93,20 @@ cdef int do_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes
     vma = find_vma(mm, start)
     if vma == NULL or vma.vm_start >= end:
         return 0
-    if start > vma.vm_start:
+    cut = start > vma.vm_start
+    if cut:
         # the limit may be passed while unmapping, but not be passed after it
         if end < vma.vm_end and mm.map_count >= m.sysctl.max_map_count:
             return -ENOMEM
         err = __split_vma(m, mm, vma, start, 0)
         if err:
             return err
-    vma = find_vma(mm, end)
-    if vma != NULL and end > vma.vm_start:
-        err = __split_vma(m, mm, vma, end, 1)
+    last = find_vma(mm, end)
+    if last != NULL and end > last.vm_start:
+        err = __split_vma(m, mm, last, end, 1)
         if err:
+            if cut:
+                unsplit_vma(m, vma)
             return err
     unmap_detached(m, mm, start, end)
     return 0

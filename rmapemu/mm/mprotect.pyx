@@ -1,15 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # SPDX-License-Identifier: GPL-2.0-only
 # Changing permissions: of VMAs, which split and merge, and of the entries below them.
-# Kernel: mm/mprotect.c (v3.2), mprotect_fixup, change_protection, sys_mprotect. Differs: no PROT_SEM, no PROT_GROWSUP.
+# Kernel: mm/mprotect.c (v3.2), mprotect_fixup, change_protection, sys_mprotect. Differs: no PROT_SEM, PROT_GROWSDOWN or PROT_GROWSUP.
 from libc.errno cimport EACCES, EINVAL, ENOMEM
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
+from rmapemu.hw.ops cimport addr_space
 from rmapemu.hw.pte cimport (
-    pte_dirty, pte_mkwrite, pte_present, swp_entry, swp_entry_to_pte, swp_offset, swp_type, pte_to_swp_entry,
-    pte_file, pte_none
+    pte_dirty, pte_file, pte_mkwrite, pte_none, pte_present, pte_to_swp_entry, swp_entry, swp_entry_to_pte, swp_offset, swp_type
 )
 from rmapemu.mm.lock cimport *
-from rmapemu.mm.mmap cimport find_vma_prev, split_vma, vm_enough_memory, vm_get_page_prot, vm_stat_account, vma_merge, vma_wants_writenotify
+from rmapemu.mm.mmap cimport (
+    find_vma_prev, isolate_range, vm_enough_memory, vm_get_page_prot, vm_stat_account, vma_merge, vma_wants_writenotify
+)
 from rmapemu.mm.types cimport *
 
 cdef enum:
@@ -41,18 +43,29 @@ cdef void finish_run(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end,
         va += <uint64_t>1 << m.page_shift
 
 
+cdef void change_pte_range(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end, uint64_t prot,
+                           bint dirty_accountable) noexcept nogil:
+    pte_lock(m, vma.vm_mm)
+    m.hw.ops.protect_run(&m.hw, &vma.vm_mm.hw, va, end, prot)
+    finish_run(m, vma, va, end, dirty_accountable)
+    pte_unlock(m, vma.vm_mm)
+
+
 cdef void change_protection(machine* m, vm_area_struct* vma, uint64_t start, uint64_t end, uint64_t prot,
                             bint dirty_accountable) noexcept nogil:
+    cdef addr_space* s = &vma.vm_mm.hw
     cdef uint64_t span = <uint64_t>1 << m.hw.fmt.level[1].shift
+    cdef uint64_t table_span = span << m.hw.fmt.level[1].index_bits
     cdef uint64_t va = start, upto
     while va < end:
-        upto = min((va + span) & ~(span - 1), end)
-        pte_lock(m, vma.vm_mm)
-        m.hw.ops.protect_run(&m.hw, &vma.vm_mm.hw, va, upto, prot)
-        finish_run(m, vma, va, upto, dirty_accountable)
-        pte_unlock(m, vma.vm_mm)
+        if m.hw.ops.find_pmd(&m.hw, s, va) == NULL:
+            va = (va | (table_span - 1)) + 1
+            continue
+        upto = min((va | (span - 1)) + 1, end)
+        if m.hw.ops.find_pte(&m.hw, s, va) != NULL:
+            change_pte_range(m, vma, va, upto, prot, dirty_accountable)
         va = upto
-    m.hw.ops.flush_tlb_range(&m.hw, &vma.vm_mm.hw, start, end)
+    m.hw.ops.flush_tlb_range(&m.hw, s, start, end)
 
 
 cdef int mprotect_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev, uint64_t start, uint64_t end,
@@ -76,7 +89,7 @@ cdef int mprotect_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev,
     if merged != NULL:
         vma = merged
         vmap[0] = vma
-    elif (start != vma.vm_start and split_vma(m, mm, vma, start, 1)) or (end != vma.vm_end and split_vma(m, mm, vma, end, 0)):
+    elif isolate_range(m, mm, vma, start, end):
         m.committed_as -= charged
         return -ENOMEM
     vma.vm_flags = newflags
@@ -121,7 +134,7 @@ cdef int sys_mprotect(machine* m, mm_struct* mm, uint64_t start, uint64_t len_by
     cdef uint64_t page_mask = (<uint64_t>1 << m.page_shift) - 1
     cdef uint64_t end
     cdef int err
-    if start & page_mask or prot & ~<uint64_t>PROT_ALL:
+    if start & page_mask:
         return -EINVAL
     if len_bytes == 0:
         return 0
@@ -129,6 +142,8 @@ cdef int sys_mprotect(machine* m, mm_struct* mm, uint64_t start, uint64_t len_by
     end = start + len_bytes
     if end <= start:
         return -ENOMEM
+    if prot & ~<uint64_t>PROT_ALL:
+        return -EINVAL
     down_write(m, mm, False)
     err = do_mprotect(m, mm, start, end, prot)
     up_write(m, mm)

@@ -220,6 +220,7 @@ cdef struct address_space:
     uint8_t page_mkwrite        # the file has ->page_mkwrite and accounts dirty pages (regular files)
     uint8_t disk_tree_height
     uint64_t swapped            # shmem: pages in swap
+    uint64_t acct_pages         # shared anonymous memory: pages committed for it at birth (shmem_acct_size)
     uint64_t disk_tree          # regular: root slot of the tree of content tokens on disk (0: never written); empty without has_tokens
 
 # ---------------------------------------------------------------- vm_area_struct
