@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
 from model.anon_vma import Slab
 from model.process import Bus, File, Mm, Segv
 from model.vma import EXEC, READ, SHARED, WRITE
-
 from rmapemu import Machine
 from rmapemu.errors import BusError, SegmentationFault
 
@@ -68,7 +68,10 @@ class Processes(RuleBasedStateMachine):
         self.files.append(pair)
         return pair
 
-    @rule(who=st.integers(0, 7), file=files, page=PAGES, n=LENGTHS, offset=st.integers(0, 6), prot=st.sampled_from(PROTS), shared=st.booleans())
+    @rule(
+        who=st.integers(0, 7), file=files, page=PAGES, n=LENGTHS, offset=st.integers(0, 6),
+        prot=st.sampled_from(PROTS), shared=st.booleans(),
+    )
     def map_a_file(self, who, file, page, n, offset, prot, shared):
         process, mm = self.pick(who)
         real, model = file
