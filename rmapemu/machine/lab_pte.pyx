@@ -95,9 +95,9 @@ cdef class LabPte(LabPage):
         elif hwpoison is not None:
             e = swp_entry_to_pte(f, swp_entry(SWP_HWPOISON, pfn_of(self.machine, hwpoison, True)))
         elif file is not None:
-            e = pgoff_to_pte(f, parse_int(file, "file"))
+            e = pgoff_to_pte(f, parse_int(file, "file", 0))
         else:
-            e = f.clear_value if raw is None else parse_int(raw, "raw")
+            e = f.clear_value if raw is None else parse_int(raw, "raw", 0)
         self._write(to, va, e)
         return decode_pte(f, e)
 
@@ -164,5 +164,5 @@ cdef class LabPte(LabPage):
         if self.machine.m.hw.skey == NULL:
             raise ValueError(f"{self.machine.arch} has no storage keys")
         if value is not None:
-            self.machine.m.hw.skey[pfn] = <uint8_t>parse_int(value, "value")
+            self.machine.m.hw.skey[pfn] = <uint8_t>parse_int(value, "value", 0, 255)
         return self.machine.m.hw.skey[pfn]

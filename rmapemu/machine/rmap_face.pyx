@@ -121,8 +121,8 @@ cdef class Rmap(Bench):
     def page_referenced(self, page, is_locked=False, memcg=None):
         """(references found and cleared, VmFlags of the VMAs that used it). memcg: only that group's processes; None: all."""
         cdef uint64_t a[5]
-        cdef int64_t r = self._run(op_referenced, page, None, (1 if is_locked else 0) | (0 if memcg is None else parse_int(memcg,
-                "memcg") << 1), a)
+        cdef int64_t r = self._run(op_referenced, page, None, (1 if is_locked else 0) | (0 if memcg is None else
+                parse_int(memcg, "memcg", 0, 0xffffffff) << 1), a)
         return r, VmFlag(a[3])
 
     def page_referenced_one(self, page, vma, address, mapcount):
@@ -133,7 +133,7 @@ cdef class Rmap(Bench):
         a[0] = pfn_of(self.machine, page, True)
         a[1] = <uint64_t>vma_arg(self.machine, vma)
         a[2] = address_arg(address)
-        a[3] = parse_int(mapcount, "mapcount")
+        a[3] = parse_int(mapcount, "mapcount", 0, 0xffffffff)
         a[4] = 0
         r = self.machine.run_op(op_referenced_one, a)
         return r, a[3], VmFlag(a[4])
@@ -195,7 +195,7 @@ cdef class Rmap(Bench):
     # ------------------------------------------------------------ taking mappings away
     cdef object _unmap(self, op_t op, object page, object flags):
         cdef uint64_t a[5]
-        bits = parse_int(flags, "flags")
+        bits = parse_int(flags, "flags", 0, 0xffffffff)
         if bits & ~TTU_KNOWN or bits & 0xff > 2:
             raise ValueError(f"flags={flags!r}: expected an action and flags of TTU")
         return Swap(self._run(op, page, None, bits, a))
@@ -219,7 +219,7 @@ cdef class Rmap(Bench):
         a[0] = pfn_of(self.machine, page, True)
         a[1] = <uint64_t>vma_arg(self.machine, vma)
         a[2] = address_arg(address)
-        a[3] = parse_int(flags, "flags")
+        a[3] = parse_int(flags, "flags", 0, 0xffffffff)
         if a[3] & ~<uint64_t>TTU_KNOWN:
             raise ValueError(f"flags={flags!r}: expected an action and flags of TTU")
         return Swap(self.machine.run_op(op_unmap_one, a))
@@ -232,7 +232,7 @@ cdef class Rmap(Bench):
         a[0] = 0 if check_page is None else pfn_of(self.machine, check_page, True)
         a[1] = <uint64_t>vma_arg(self.machine, vma)
         a[2] = address_arg(cursor)
-        a[3] = parse_int(mapcount, "mapcount")
+        a[3] = parse_int(mapcount, "mapcount", 0, 0xffffffff)
         r = self.machine.run_op(op_unmap_cluster, a)
         return Swap(r), a[3]
 

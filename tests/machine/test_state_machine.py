@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
 from model.anon_vma import Slab
 from model.process import Bus, File, Mm, Segv
 from model.vma import EXEC, READ, SHARED, WRITE
-
 from rmapemu import Machine
 from rmapemu.errors import BusError, SegmentationFault
 
