@@ -16,7 +16,7 @@ from rmapemu.mm.types cimport *
 from rmapemu.machine.enums import PageFlag
 from rmapemu.machine.names import LRU
 from rmapemu.mm.vmstat import ZONE_STAT_NAMES
-from rmapemu.machine.sizes import parse_int, pick
+from rmapemu.machine.sizes import pair, parse_int, pick
 
 
 cdef int64_t op_page(machine* m, const uint64_t* a) noexcept nogil:
@@ -150,7 +150,7 @@ cdef class LabPage(LabVma):
         """Sets page_private: a number, or ``(type, offset)`` of a swap slot."""
         self._page(page)
         if isinstance(value, tuple):
-            value = self._slot(value[0], value[1])
+            value = self._slot(*pair(value, "value"))
             value = value[0] << 27 | value[1]
         self.machine.m.private[(<Page>page).pfn] = parse_int(value, "value", 0, 0xffffffff)
 

@@ -16,7 +16,7 @@ from rmapemu.machine.tables cimport peek_pte
 from rmapemu.machine.vma cimport vma_at
 from rmapemu.mm.types cimport *
 
-from rmapemu.machine.sizes import parse_int, pick
+from rmapemu.machine.sizes import pair, parse_int, pick
 
 
 cdef int64_t op_write(machine* m, const uint64_t* a) noexcept nogil:
@@ -88,7 +88,7 @@ cdef class LabPte(LabPage):
         if page is not None:
             e = self._present(<uint64_t>to, va, pfn_of(self.machine, page, True), write, young, dirty, protnone, special)
         elif swap is not None:
-            t, o = self._slot(swap[0], swap[1])
+            t, o = self._slot(*pair(swap, "swap"))
             e = swp_entry_to_pte(f, swp_entry(t, o))
         elif migration is not None:
             e = swp_entry_to_pte(f, swp_entry(SWP_MIGRATION_WRITE if write else SWP_MIGRATION_READ, pfn_of(self.machine, migration, True)))

@@ -48,6 +48,13 @@ def parse_int(value: Any, name: str, low: int = -(1 << 63), high: int = (1 << 64
     return number
 
 
+def pair(value: Any, name: str) -> tuple[Any, Any]:
+    """Two values from a tuple, such as the type and offset of a swap slot."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{name}={value!r}: expected a tuple of two")
+    return value[0], value[1]
+
+
 def short(number: int) -> str:
     """The number, those of many digits in hexadecimal and cut.
 
