@@ -150,7 +150,8 @@ cdef class LabPage(LabVma):
         """Sets page_private: a number, or ``(type, offset)`` of a swap slot."""
         self._page(page)
         if isinstance(value, tuple):
-            value = self._slot(*pair(value, "value"))
+            t, o = pair(value, "value")
+            value = self._slot(t, o)
             value = value[0] << 27 | value[1]
         self.machine.m.private[(<Page>page).pfn] = parse_int(value, "value", 0, 0xffffffff)
 

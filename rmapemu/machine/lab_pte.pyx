@@ -88,7 +88,8 @@ cdef class LabPte(LabPage):
         if page is not None:
             e = self._present(<uint64_t>to, va, pfn_of(self.machine, page, True), write, young, dirty, protnone, special)
         elif swap is not None:
-            t, o = self._slot(*pair(swap, "swap"))
+            t, o = pair(swap, "swap")
+            t, o = self._slot(t, o)
             e = swp_entry_to_pte(f, swp_entry(t, o))
         elif migration is not None:
             e = swp_entry_to_pte(f, swp_entry(SWP_MIGRATION_WRITE if write else SWP_MIGRATION_READ, pfn_of(self.machine, migration, True)))
