@@ -31,8 +31,12 @@ def parse_size(value: Any, name: str = "size") -> int:
         tenths = len(whole) - len(match[1].split(".")[0])
         if len(whole) > 30:
             raise ValueError(f"{name}: a number of {len(whole)} digits is too large")
-        value = (int(whole) << _UNITS[match[2].upper()]) // int(10**tenths)
-    return parse_int(value, name, 0, (1 << 63) - 1)
+        size = (int(whole) << _UNITS[match[2].upper()]) // int(10**tenths)
+    else:
+        size = parse_int(value, name, 0)
+    if size >= 1 << 63:
+        raise ValueError(f"{name}={short(size)}: too large")
+    return size
 
 
 def parse_int(value: Any, name: str, low: int = -(1 << 63), high: int = (1 << 64) - 1) -> int:

@@ -68,7 +68,10 @@ class Processes(RuleBasedStateMachine):
         self.files.append(pair)
         return pair
 
-    @rule(who=st.integers(0, 7), file=files, page=PAGES, n=LENGTHS, offset=st.integers(0, 6), prot=st.sampled_from(PROTS), shared=st.booleans())
+    @rule(
+        who=st.integers(0, 7), file=files, page=PAGES, n=LENGTHS, offset=st.integers(0, 6), prot=st.sampled_from(PROTS),
+        shared=st.booleans(),
+    )
     def map_a_file(self, who, file, page, n, offset, prot, shared):
         process, mm = self.pick(who)
         real, model = file

@@ -41,7 +41,7 @@ def fixed(process, page, npages, prot="rw", flags="private|anonymous", **more):
 
 
 def raises(number, call, *args, **kwargs):
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is compared below
         call(*args, **kwargs)
     assert caught.value.errno == number
 
