@@ -10,6 +10,7 @@ from typing import Any
 
 _PUBLIC = {
     "BusError": "rmapemu.errors",
+    "BusyError": "rmapemu.errors",
     "CheckError": "rmapemu.errors",
     "GoneError": "rmapemu.errors",
     "KernelBug": "rmapemu.errors",

@@ -7,6 +7,7 @@ import errno
 
 __all__ = [
     "BusError",
+    "BusyError",
     "CheckError",
     "GoneError",
     "KernelBug",
@@ -106,6 +107,10 @@ class OutOfMemory(RmapemuError, OSError):
 
 class GoneError(RmapemuError, LookupError):
     """A handle's object no longer exists in its machine: a process that exited, a VMA that was unmapped or merged, a closed file."""
+
+
+class BusyError(RmapemuError, RuntimeError):
+    """The machine is running an operation (in another thread, or one that waits for a Python function): one at a time."""
 
 
 class CheckError(RmapemuError, AssertionError):

@@ -12,7 +12,7 @@ from rmapemu.mm.machine cimport machine_destroy
 from rmapemu.mm.memory cimport FAULT_SIGSEGV_MAPERR, FAULT_SIGSEGV_ACCERR, FAULT_SIGBUS_ADRERR, FAULT_SIGBUS_HWPOISON, FAULT_WOULD_BLOCK
 from rmapemu.mm.types cimport *
 
-from rmapemu.errors import BusError, GoneError, KernelBug, LockOrderError, OutOfMemory, SegmentationFault, WouldBlock
+from rmapemu.errors import BusError, BusyError, GoneError, KernelBug, LockOrderError, OutOfMemory, SegmentationFault, WouldBlock
 from rmapemu.machine.names import BUGS
 from rmapemu.mm.vmstat import LOCK_NAMES
 
@@ -54,7 +54,7 @@ cdef class MachineBase:
         if self.m.dead:
             raise self.unwound()
         if self.busy:
-            raise RuntimeError("the machine is running an operation: one machine serves one thread at a time")
+            raise BusyError("the machine is running an operation: one machine serves one thread at a time")
         return 0
 
     cdef int64_t run_op(self, op_t op, const uint64_t* a) except? TRAPPED:
@@ -116,8 +116,9 @@ cdef class MachineBase:
         raise GoneError(f"process {pid} is gone")
 
     cdef address_space* mapping_of(self, uint32_t ino, uint64_t generation) except NULL:
-        cdef address_space* a = <address_space*>self.m.kmem[KMEM_MAPPING].base + ino
+        cdef address_space* a
         self.readable()
+        a = <address_space*>self.m.kmem[KMEM_MAPPING].base + ino
         if a.refs == 0 or a.ino != ino or self.file_names.get(ino, (0, None))[0] != generation:
             raise GoneError(f"file {ino} is gone")
         return a

@@ -10,7 +10,7 @@ from rmapemu.machine.base cimport op_t, trapped, TRAPPED
 from rmapemu.machine.machine cimport Machine
 from rmapemu.mm.types cimport *
 
-from rmapemu.errors import GoneError
+from rmapemu.errors import BusyError, GoneError, OutOfMemory
 from rmapemu.machine.sizes import parse_int
 
 
@@ -23,14 +23,14 @@ cdef class Bench:
     cdef int open(self) except -1:
         self.machine.readable()
         if self.machine.busy and not self.machine.in_callback:
-            raise RuntimeError("the machine is running an operation: one machine serves one thread at a time")
+            raise BusyError("the machine is running an operation: one machine serves one thread at a time")
         self.machine.by_hand = True
         return 0
 
     cdef int outside(self) except -1:
         self.open()
         if self.machine.in_callback:
-            raise RuntimeError("VMAs stay as they are while an operation waits for a Python function")
+            raise BusyError("VMAs stay as they are while an operation waits for a Python function")
         return 0
 
     cdef int64_t do(self, op_t op, const uint64_t* a) except? -100000:
@@ -52,13 +52,13 @@ cdef class Bench:
         if r == TRAPPED:
             raise self.machine.unwound()
         if r == -ENOMEM:
-            raise MemoryError(f"the workbench needs a frame or an object: {self.machine.lists()}")
+            raise OutOfMemory(f"the workbench needs a frame or an object: {self.machine.lists()}")
         return r
 
     cdef anon_vma* av(self, object serial) except NULL:
         cdef kmem_cache* k = &self.machine.m.kmem[KMEM_ANON_VMA]
         cdef anon_vma* first = <anon_vma*>k.base
-        cdef uint32_t wanted = parse_int(serial, "anon_vma")
+        cdef uint32_t wanted = parse_int(serial, "anon_vma", 0, 0xffffffff)
         cdef uint64_t i, at = k.free_head
         free_ones = set()
         while at:

@@ -11,6 +11,8 @@ from rmapemu.mm.kmem cimport arena_init
 from rmapemu.mm.machine cimport machine_destroy
 from rmapemu.mm.types cimport *
 
+from rmapemu.errors import BusyError
+
 cdef enum:
     CHUNK_WORDS = 512           # words copied, or left alone where all are zero
 
@@ -195,7 +197,7 @@ def clone_machine(Machine machine not None):
     cdef Machine twin = Machine.__new__(Machine)
     machine.readable()
     if machine.busy:
-        raise RuntimeError("the machine is running an operation")
+        raise BusyError("the machine is running an operation")
     with nogil:
         twin.m = copy_machine(machine.m)
     if twin.m == NULL:

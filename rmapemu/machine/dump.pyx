@@ -106,7 +106,7 @@ cdef object _page(machine* m, uint32_t pfn):
 cdef object _lru(machine* m, zone* z, int lru):
     cdef uint32_t head = z.lru[lru], pfn = m.pages[head].next
     pages = []
-    while pfn != head:
+    while pfn != head and len(pages) < m.nr_frames:       # by hand, a list can be bent into no ring
         pages.append(pfn)
         pfn = m.pages[pfn].next
     return pages
@@ -114,12 +114,14 @@ cdef object _lru(machine* m, zone* z, int lru):
 
 cdef object _free(machine* m, zone* z):
     cdef int order, mt
-    cdef uint32_t pfn
+    cdef uint32_t pfn, left
     blocks = {"never_used": z.never_used_pfn}
     for order in range(MAX_ORDER):
         for mt in range(MIGRATE_TYPES):
             pfn = z.free[order].head[mt]
-            while pfn:
+            left = m.nr_frames
+            while pfn and left:
+                left -= 1
                 blocks.setdefault(f"order {order} type {mt}", []).append(pfn)
                 pfn = m.pages[pfn].next
     return blocks

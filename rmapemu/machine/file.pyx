@@ -15,6 +15,10 @@ from rmapemu.errors import OutOfMemory
 from rmapemu.machine.sizes import parse_int, parse_size
 
 
+cdef enum:
+    MAX_RW_COUNT = 0x7ffff000   # of one read(2) or write(2)
+
+
 cdef File file_handle(Machine machine, address_space* a):
     cdef File self = File.__new__(File)
     self.machine = machine
@@ -118,13 +122,16 @@ cdef class File:
         return r
 
     def read(self, offset=0, size=None):
-        """read(2): brings the pages in. Returns the bytes read (there is no content: for tokens, ``page(i).token``)."""
+        """read(2): brings the pages in. Returns how many pages were read (there is no content: for
+        tokens, ``page(i).token``). As in v3.2 one call reads 2 GiB less a page at most."""
         first = _offset(offset, "offset")
-        return self._do(0, first, max(0, self.a().i_size - first) if size is None else parse_size(size), 0)
+        many = max(0, self.a().i_size - first) if size is None else parse_size(size)
+        return self._do(0, first, min(many, MAX_RW_COUNT), 0)
 
     def write(self, offset, size, token=0):
-        """write(2): the pages become dirty, the file grows where needed, each page's content becomes the token. Returns bytes."""
-        return self._do(1, _offset(offset, "offset"), parse_size(size), _offset(token, "token"))
+        """write(2): the pages become dirty, the file grows where needed, each page's content becomes the token.
+        Returns how many pages were written; one call writes 2 GiB less a page at most."""
+        return self._do(1, _offset(offset, "offset"), min(parse_size(size), MAX_RW_COUNT), _offset(token, "token"))
 
     def truncate(self, size):
         """truncate(2): unmaps and drops the pages behind the new end."""

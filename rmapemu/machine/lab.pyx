@@ -186,7 +186,7 @@ cdef class Lab(LabPte):
         cdef int number
         self.open()
         rule = &self.machine.m.fail
-        nth, count = parse_int(nth, "nth"), parse_int(count, "count")
+        nth, count = parse_int(nth, "nth", -(1 << 31), (1 << 31) - 1), parse_int(count, "count", -(1 << 31), (1 << 31) - 1)
         if nth < 0 or count < 1:
             raise ValueError(f"nth={nth}, count={count}: expected nth of at least 0 and count of at least 1")
         names = KMEM if kind is None else (kind,) if isinstance(kind, str) else tuple(kind)
@@ -197,7 +197,7 @@ cdef class Lab(LabPte):
         rule.nth = nth
         rule.count = count
         rule.kind_mask = mask
-        rule.gfp_mask = parse_int(gfp, "gfp")
+        rule.gfp_mask = parse_int(gfp, "gfp", 0, 0xffffffff)
         return rule.failed
 
     def slab_reuse(self, str mode):

@@ -16,7 +16,7 @@ from rmapemu.mm.types cimport *
 from rmapemu.machine.enums import PageFlag
 from rmapemu.machine.names import LRU
 from rmapemu.mm.vmstat import ZONE_STAT_NAMES
-from rmapemu.machine.sizes import parse_int, pick
+from rmapemu.machine.sizes import pair, parse_int, pick
 
 
 cdef int64_t op_page(machine* m, const uint64_t* a) noexcept nogil:
@@ -38,7 +38,7 @@ cdef int64_t op_file_page(machine* m, const uint64_t* a) noexcept nogil:
     if err == 0:
         m.pages[pfn].flags |= PG_uptodate
     put_page(m, pfn)
-    return err if err else pfn
+    return <int64_t>err if err else <int64_t>pfn
 
 
 cdef int64_t op_get(machine* m, const uint64_t* a) noexcept nogil:
@@ -89,7 +89,7 @@ cdef class LabPage(LabVma):
         cdef uint32_t ino
         self.open()
         a[0] = FILE_SHMEM if pick(kind, ("regular", "shmem"), "kind") == "shmem" else FILE_REGULAR
-        a[1] = parse_int(npages, "npages") << self.machine.m.page_shift
+        a[1] = parse_int(npages, "npages", 0, 1 << 40) << self.machine.m.page_shift
         ino = <uint32_t>self.do(op_file, a)
         generation = self.machine.file_names.get(ino, (0, None))[0] + 1
         self.machine.file_names[ino] = (generation, f"file{ino}")
@@ -101,7 +101,7 @@ cdef class LabPage(LabVma):
         cdef int64_t r
         self.open()
         a[0] = <uint64_t>mapping_arg(self.machine, file)
-        a[1] = parse_int(index, "index")
+        a[1] = parse_int(index, "index", 0, 1 << 51)
         r = self.do(op_file_page, a)
         if r < 0:
             raise ValueError(f"index={index}: {file!r} has a page there already")
@@ -144,28 +144,29 @@ cdef class LabPage(LabVma):
 
     def index(self, page, value):
         """Sets page.index, in pages."""
-        self._page(page).index = parse_int(value, "value")
+        self._page(page).index = parse_int(value, "value", 0)
 
     def private(self, page, value):
         """Sets page_private: a number, or ``(type, offset)`` of a swap slot."""
         self._page(page)
         if isinstance(value, tuple):
-            value = self._slot(value[0], value[1])
+            t, o = pair(value, "value")
+            value = self._slot(t, o)
             value = value[0] << 27 | value[1]
-        self.machine.m.private[(<Page>page).pfn] = parse_int(value, "value")
+        self.machine.m.private[(<Page>page).pfn] = parse_int(value, "value", 0, 0xffffffff)
 
     def count(self, page, value):
         """Sets _count."""
-        self._page(page).count = parse_int(value, "value")
+        self._page(page).count = parse_int(value, "value", -(1 << 31), (1 << 31) - 1)
 
     def mapcount(self, page, value):
         """Sets the mapcount (the kernel's _mapcount + 1)."""
-        self._page(page).mapcount = parse_int(value, "value")
+        self._page(page).mapcount = parse_int(value, "value", -(1 << 31), (1 << 31) - 1)
 
     def token(self, page, value):
         """Sets the content token."""
         self._page(page)
-        self.machine.m.token[(<Page>page).pfn] = parse_int(value, "value")
+        self.machine.m.token[(<Page>page).pfn] = parse_int(value, "value", 0)
         self.machine.m.has_tokens |= self.machine.m.token[(<Page>page).pfn] != 0
 
     def lru(self, page, name, where="head"):
@@ -200,7 +201,7 @@ cdef class LabPage(LabVma):
         self.open()
         item = ZONE_STAT_NAMES.index(pick(name, ZONE_STAT_NAMES, "name"))
         if value is not None:
-            self.machine.m.zones[0].vm_stat[item] = <uint64_t><int64_t>parse_int(value, "value")
+            self.machine.m.zones[0].vm_stat[item] = <uint64_t><int64_t>parse_int(value, "value", -(1 << 63), (1 << 63) - 1)
         return <int64_t>self.machine.m.zones[0].vm_stat[item]
 
     # ------------------------------------------------------------ swap
@@ -225,7 +226,7 @@ cdef class LabPage(LabVma):
         cdef machine* m = self.machine.m
         if bool(p.flags & PG_swapcache) == (offset is not None):
             raise ValueError(f"{page!r}: " + ("in the swap cache already" if offset is not None else "not in the swap cache"))
-        t, o = self._slot(type, offset) if offset is not None else (m.private[pfn] >> 27, m.private[pfn] & 0x7ffffff)
+        t, o = self._slot(type, offset) if offset is not None else self._slot(m.private[pfn] >> 27, m.private[pfn] & 0x7ffffff)
         si = &m.swap_info[<int>t]
         before = si.swap_map[<uint32_t>o]
         if offset is not None and before & SWAP_HAS_CACHE:

@@ -16,7 +16,7 @@ from rmapemu.machine.tables cimport peek_pte
 from rmapemu.machine.vma cimport vma_at
 from rmapemu.mm.types cimport *
 
-from rmapemu.machine.sizes import parse_int, pick
+from rmapemu.machine.sizes import pair, parse_int, pick
 
 
 cdef int64_t op_write(machine* m, const uint64_t* a) noexcept nogil:
@@ -88,16 +88,17 @@ cdef class LabPte(LabPage):
         if page is not None:
             e = self._present(<uint64_t>to, va, pfn_of(self.machine, page, True), write, young, dirty, protnone, special)
         elif swap is not None:
-            t, o = self._slot(swap[0], swap[1])
+            t, o = pair(swap, "swap")
+            t, o = self._slot(t, o)
             e = swp_entry_to_pte(f, swp_entry(t, o))
         elif migration is not None:
             e = swp_entry_to_pte(f, swp_entry(SWP_MIGRATION_WRITE if write else SWP_MIGRATION_READ, pfn_of(self.machine, migration, True)))
         elif hwpoison is not None:
             e = swp_entry_to_pte(f, swp_entry(SWP_HWPOISON, pfn_of(self.machine, hwpoison, True)))
         elif file is not None:
-            e = pgoff_to_pte(f, parse_int(file, "file"))
+            e = pgoff_to_pte(f, parse_int(file, "file", 0))
         else:
-            e = f.clear_value if raw is None else parse_int(raw, "raw")
+            e = f.clear_value if raw is None else parse_int(raw, "raw", 0)
         self._write(to, va, e)
         return decode_pte(f, e)
 
@@ -164,5 +165,5 @@ cdef class LabPte(LabPage):
         if self.machine.m.hw.skey == NULL:
             raise ValueError(f"{self.machine.arch} has no storage keys")
         if value is not None:
-            self.machine.m.hw.skey[pfn] = <uint8_t>parse_int(value, "value")
+            self.machine.m.hw.skey[pfn] = <uint8_t>parse_int(value, "value", 0, 255)
         return self.machine.m.hw.skey[pfn]

@@ -14,6 +14,7 @@ from rmapemu.mm.kmem cimport kmem_cache_free
 from rmapemu.mm.mmap cimport vma_alloc, vma_link, vma_unlink_file, vm_get_page_prot
 from rmapemu.mm.types cimport *
 
+from rmapemu.errors import OutOfMemory
 from rmapemu.machine.enums import VmFlag
 from rmapemu.machine.process import Process
 from rmapemu.machine.sizes import parse_int
@@ -145,15 +146,15 @@ cdef class LabVma(Bench):
         to = mm_arg(self.machine, mm)
         a[0] = <uint64_t>to
         a[1], a[2] = self._range(to, start, npages, NULL)
-        a[3] = parse_int(flags, "flags")
+        a[3] = parse_int(flags, "flags", 0)
         a[5] = 0 if file is None else <uint64_t>mapping_arg(self.machine, file)
-        a[4] = parse_int(pgoff, "pgoff") if pgoff is not None else 0 if file is not None else a[1] >> self.machine.m.page_shift
+        a[4] = parse_int(pgoff, "pgoff", 0) if pgoff is not None else 0 if file is not None else a[1] >> self.machine.m.page_shift
         a[6] = 0
         return self._made(self.do(op_vma, a))
 
     cdef Vma _made(self, int64_t slot):
         if slot < 0:
-            raise MemoryError("the workbench could not link the VMA")
+            raise OutOfMemory("the workbench could not link the VMA")
         return vma_handle(self.machine, <vm_area_struct*>(self.machine.m.kmem[KMEM_VMA].base + slot))
 
     def vma_dup(self, vma, mm=None, start=None, npages=None, pgoff=None):
@@ -168,7 +169,7 @@ cdef class LabVma(Bench):
         npages = (v.vm_end - v.vm_start) >> self.machine.m.page_shift if npages is None else npages
         a[1], a[2] = self._range(to, v.vm_start if start is None else start, npages, NULL)
         a[3] = v.vm_flags
-        a[4] = v.vm_pgoff if pgoff is None else parse_int(pgoff, "pgoff")
+        a[4] = v.vm_pgoff if pgoff is None else parse_int(pgoff, "pgoff", 0)
         a[5] = <uint64_t>v.vm_file
         a[6] = <uint64_t>v
         return self._made(self.do(op_vma, a))
@@ -181,7 +182,7 @@ cdef class LabVma(Bench):
         v = vma_arg(self.machine, vma)
         a[0] = <uint64_t>v
         a[1], a[2] = self._range(v.vm_mm, start, npages, v)
-        a[3] = v.vm_pgoff if pgoff is None else parse_int(pgoff, "pgoff")
+        a[3] = v.vm_pgoff if pgoff is None else parse_int(pgoff, "pgoff", 0)
         return self._made(self.do(op_bounds, a))
 
     def vma_flags(self, vma, flags=None):
@@ -192,7 +193,7 @@ cdef class LabVma(Bench):
         v = vma_arg(self.machine, vma)
         if flags is not None:
             a[0] = <uint64_t>v
-            a[1] = parse_int(flags, "flags")
+            a[1] = parse_int(flags, "flags", 0)
             self._made(self.do(op_flags, a))
         return VmFlag(v.vm_flags)
 
@@ -218,7 +219,7 @@ cdef class LabVma(Bench):
         self.open()
         v = vma_arg(self.machine, vma)
         if value is not None:
-            v.vm_private_data = parse_int(value, "value")
+            v.vm_private_data = parse_int(value, "value", 0)
         return v.vm_private_data
 
     # ------------------------------------------------------------ mm_struct
@@ -230,7 +231,7 @@ cdef class LabVma(Bench):
         if kind not in _RSS:
             raise ValueError(f"kind={kind!r}: expected one of {', '.join(_RSS)}")
         if value is not None:
-            to.rss_stat[<int>_RSS.index(kind)] = parse_int(value, "value")
+            to.rss_stat[<int>_RSS.index(kind)] = parse_int(value, "value", -(1 << 63), (1 << 63) - 1)
         return to.rss_stat[<int>_RSS.index(kind)]
 
     def hiwater_rss(self, mm, value=None):
@@ -239,7 +240,7 @@ cdef class LabVma(Bench):
         self.open()
         to = mm_arg(self.machine, mm)
         if value is not None:
-            to.hiwater_rss = parse_int(value, "value")
+            to.hiwater_rss = parse_int(value, "value", 0)
         return to.hiwater_rss
 
     def locked_vm(self, mm, value=None):
@@ -248,7 +249,7 @@ cdef class LabVma(Bench):
         self.open()
         to = mm_arg(self.machine, mm)
         if value is not None:
-            to.locked_vm = parse_int(value, "value")
+            to.locked_vm = parse_int(value, "value", 0)
         return to.locked_vm
 
     def memcg(self, mm, group=None):
@@ -257,7 +258,7 @@ cdef class LabVma(Bench):
         self.open()
         to = mm_arg(self.machine, mm)
         if group is not None:
-            to.memcg = parse_int(group, "group")
+            to.memcg = parse_int(group, "group", 0, 0xffffffff)
         return to.memcg
 
     def set_current(self, mm):

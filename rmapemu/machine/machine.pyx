@@ -16,6 +16,7 @@ from rmapemu.mm.swapfile cimport swapon
 from rmapemu.mm.types cimport *
 from rmapemu.mm.vmscan cimport wakeup_kswapd
 
+from rmapemu.errors import BusyError
 from rmapemu.hw.registry import get as get_backend
 from rmapemu.machine.names import CONFIG
 from rmapemu.machine.sizes import parse_int, parse_size, pick
@@ -60,7 +61,7 @@ cdef class Machine(MachineView):
     def __init__(self, arch="x86_64", memory=None, *, swap=None, frames=None, reclaim="v3.2", rmap="v3.2", config=None, seed=0,
                  thp="never", keys="exact"):
         if self.m != NULL:
-            raise RuntimeError("a Machine is set up once")
+            raise ValueError("a Machine is set up once")
         self.tasks = {}
         self.file_names = {}
         self.swap_sizes = []
@@ -127,7 +128,7 @@ cdef class Machine(MachineView):
         cdef uint64_t a[2]
         cdef int64_t r
         a[0] = <uint64_t>parse_size(size, "swap")
-        a[1] = <uint64_t><int64_t>parse_int(priority, "priority")
+        a[1] = <uint64_t><int64_t>parse_int(priority, "priority", -1, 32767)
         if a[0] < <uint64_t>2 << self.m.page_shift:
             raise ValueError(f"swap={size!r}: a swap area is a header and at least one page of {1 << self.m.page_shift} bytes")
         r = self.run_op(op_swapon, a)
@@ -143,7 +144,7 @@ cdef class Machine(MachineView):
     def tick(self, n=1):
         """Lets the logical clock go on by n."""
         self.usable()
-        n = parse_int(n, "n")
+        n = parse_int(n, "n", -(1 << 63), (1 << 63) - 1)
         if n < 0:
             raise ValueError(f"n={n}: time does not run backwards")
         self.m.clock += <uint64_t>n
@@ -177,7 +178,7 @@ cdef class Machine(MachineView):
         if self.m == NULL:
             return
         if self.busy:
-            raise RuntimeError("the machine is running an operation")
+            raise BusyError("the machine is running an operation")
         if self.exports:
             raise BufferError(f"{self.exports} views of the machine's memory are alive")
         machine_destroy(self.m)

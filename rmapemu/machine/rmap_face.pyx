@@ -20,6 +20,8 @@ from rmapemu.machine.sizes import parse_int
 cdef enum:
     TTU_KNOWN = 0x7ff
 
+_NOT_ASKED = object()           # for a page or VMA that an operation has no argument for; None from a caller is an error
+
 
 cdef class Rmap(Bench):
     """The reverse map's functions. Arguments are handles of this machine; a page that is free, or a VMA that is gone, is refused."""
@@ -27,8 +29,8 @@ cdef class Rmap(Bench):
     cdef int64_t _run(self, op_t op, object page, object vma, uint64_t x, uint64_t* a) except? -100000:
         """a[0] the page, a[1] the VMA, a[2] x; what comes back beside the result is in a[3] and a[4]."""
         self.machine.usable()
-        a[0] = 0 if page is None else pfn_of(self.machine, page, True)
-        a[1] = 0 if vma is None else <uint64_t>vma_arg(self.machine, vma)
+        a[0] = 0 if page is _NOT_ASKED else pfn_of(self.machine, page, True)
+        a[1] = 0 if vma is _NOT_ASKED else <uint64_t>vma_arg(self.machine, vma)
         a[2] = x
         a[3] = 0
         a[4] = 0
@@ -39,7 +41,9 @@ cdef class Rmap(Bench):
         cdef uint64_t a[5]
         cdef int64_t r
         self.machine.usable()
-        r = self._run(op, None, vma, 0 if other is None else <uint64_t>vma_arg(self.machine, other), a)
+        if vma is other or vma == other:
+            raise ValueError(f"{vma!r} cannot be linked to the anon_vmas of itself")
+        r = self._run(op, _NOT_ASKED, vma, 0 if other is _NOT_ASKED else <uint64_t>vma_arg(self.machine, other), a)
         if r == -ENOMEM:
             raise OutOfMemory(self.machine.lists())
         if r < 0:
@@ -49,7 +53,7 @@ cdef class Rmap(Bench):
     # ------------------------------------------------------------ linking
     def anon_vma_prepare(self, vma):
         """Gives the VMA an anon_vma, a neighbour's where that fits. OutOfMemory leaves nothing behind."""
-        self._link(op_prepare, vma, None)
+        self._link(op_prepare, vma, _NOT_ASKED)
 
     def anon_vma_clone(self, dst, src):
         """Links dst to all anon_vmas of src. OutOfMemory leaves dst unlinked."""
@@ -61,24 +65,24 @@ cdef class Rmap(Bench):
 
     def unlink_anon_vmas(self, vma):
         """Unlinks the VMA from all its anon_vmas; those without VMAs are freed."""
-        self._link(op_unlink, vma, None)
+        self._link(op_unlink, vma, _NOT_ASKED)
 
     def page_get_anon_vma(self, page):
         """Takes a reference to the page's anon_vma if it is mapped: its serial number, or None. put_anon_vma drops it."""
         cdef uint64_t a[5]
         self.open()
-        return self._run(op_get_anon_vma, page, None, 0, a) or None
+        return self._run(op_get_anon_vma, page, _NOT_ASKED, 0, a) or None
 
     def put_anon_vma(self, serial):
         """Drops a reference; the last one frees it."""
         cdef uint64_t a[5]
         self.machine.usable()
-        self._run(op_put_anon_vma, None, None, <uint64_t>self.av(serial), a)
+        self._run(op_put_anon_vma, _NOT_ASKED, _NOT_ASKED, <uint64_t>self.av(serial), a)
 
     def page_lock_anon_vma(self, page):
         """Locks the page's anon_vma if it is mapped, and unlocks it: its serial number, or None."""
         cdef uint64_t a[5]
-        return self._run(op_lock_anon_vma, page, None, 0, a) or None
+        return self._run(op_lock_anon_vma, page, _NOT_ASKED, 0, a) or None
 
     # ------------------------------------------------------------ where is it
     def vma_address(self, page, vma):
@@ -111,7 +115,7 @@ cdef class Rmap(Bench):
     def is_vma_temporary_stack(self, vma):
         """Is it exec's stack before its shift?"""
         cdef uint64_t a[5]
-        return bool(self._run(op_temporary_stack, None, vma, 0, a))
+        return bool(self._run(op_temporary_stack, _NOT_ASKED, vma, 0, a))
 
     def page_mapped(self, page):
         """Does any entry map it?"""
@@ -121,8 +125,8 @@ cdef class Rmap(Bench):
     def page_referenced(self, page, is_locked=False, memcg=None):
         """(references found and cleared, VmFlags of the VMAs that used it). memcg: only that group's processes; None: all."""
         cdef uint64_t a[5]
-        cdef int64_t r = self._run(op_referenced, page, None, (1 if is_locked else 0) | (0 if memcg is None else parse_int(memcg,
-                "memcg") << 1), a)
+        cdef int64_t r = self._run(op_referenced, page, _NOT_ASKED, (1 if is_locked else 0) | (0 if memcg is None else
+                parse_int(memcg, "memcg", 0, 0xffffffff) << 1), a)
         return r, VmFlag(a[3])
 
     def page_referenced_one(self, page, vma, address, mapcount):
@@ -133,7 +137,7 @@ cdef class Rmap(Bench):
         a[0] = pfn_of(self.machine, page, True)
         a[1] = <uint64_t>vma_arg(self.machine, vma)
         a[2] = address_arg(address)
-        a[3] = parse_int(mapcount, "mapcount")
+        a[3] = parse_int(mapcount, "mapcount", 0, 0xffffffff)
         a[4] = 0
         r = self.machine.run_op(op_referenced_one, a)
         return r, a[3], VmFlag(a[4])
@@ -141,7 +145,7 @@ cdef class Rmap(Bench):
     def page_mkclean(self, page):
         """Write-protects and cleans all shared mappings of a file page: how many were dirty or writable."""
         cdef uint64_t a[5]
-        return self._run(op_mkclean, page, None, 0, a)
+        return self._run(op_mkclean, page, _NOT_ASKED, 0, a)
 
     # ------------------------------------------------------------ adding and removing
     def page_add_anon_rmap(self, page, vma, address):
@@ -178,27 +182,27 @@ cdef class Rmap(Bench):
         """Accounts one more mapping of a file page."""
         cdef uint64_t a[5]
         self.open()
-        self._run(op_add_file, page, None, 0, a)
+        self._run(op_add_file, page, _NOT_ASKED, 0, a)
 
     def page_dup_rmap(self, page):
         """Accounts one more mapping by fork."""
         cdef uint64_t a[5]
         self.open()
-        self._run(op_dup, page, None, 0, a)
+        self._run(op_dup, page, _NOT_ASKED, 0, a)
 
     def page_remove_rmap(self, page):
         """Accounts one mapping less."""
         cdef uint64_t a[5]
         self.open()
-        self._run(op_remove_rmap, page, None, 0, a)
+        self._run(op_remove_rmap, page, _NOT_ASKED, 0, a)
 
     # ------------------------------------------------------------ taking mappings away
     cdef object _unmap(self, op_t op, object page, object flags):
         cdef uint64_t a[5]
-        bits = parse_int(flags, "flags")
+        bits = parse_int(flags, "flags", 0, 0xffffffff)
         if bits & ~TTU_KNOWN or bits & 0xff > 2:
             raise ValueError(f"flags={flags!r}: expected an action and flags of TTU")
-        return Swap(self._run(op, page, None, bits, a))
+        return Swap(self._run(op, page, _NOT_ASKED, bits, a))
 
     def try_to_unmap(self, page, flags=TTU.UNMAP):
         """Removes all mappings of the locked page: a Swap."""
@@ -219,7 +223,7 @@ cdef class Rmap(Bench):
         a[0] = pfn_of(self.machine, page, True)
         a[1] = <uint64_t>vma_arg(self.machine, vma)
         a[2] = address_arg(address)
-        a[3] = parse_int(flags, "flags")
+        a[3] = parse_int(flags, "flags", 0, 0xffffffff)
         if a[3] & ~<uint64_t>TTU_KNOWN:
             raise ValueError(f"flags={flags!r}: expected an action and flags of TTU")
         return Swap(self.machine.run_op(op_unmap_one, a))
@@ -232,14 +236,14 @@ cdef class Rmap(Bench):
         a[0] = 0 if check_page is None else pfn_of(self.machine, check_page, True)
         a[1] = <uint64_t>vma_arg(self.machine, vma)
         a[2] = address_arg(cursor)
-        a[3] = parse_int(mapcount, "mapcount")
+        a[3] = parse_int(mapcount, "mapcount", 0, 0xffffffff)
         r = self.machine.run_op(op_unmap_cluster, a)
         return Swap(r), a[3]
 
     def try_to_munlock(self, page):
         """Is a locked VMA left that maps it? A Swap: MLOCK if so."""
         cdef uint64_t a[5]
-        return Swap(self._run(op_munlock, page, None, 0, a))
+        return Swap(self._run(op_munlock, page, _NOT_ASKED, 0, a))
 
     # ------------------------------------------------------------ walking
     def rmap_walk(self, page, rmap_one):
@@ -250,4 +254,4 @@ cdef class Rmap(Bench):
         if not callable(rmap_one):
             raise TypeError(f"{rmap_one!r} is not callable")
         walker = (self.machine, page, rmap_one)
-        return Swap(self._run(op_walk, page, None, <uint64_t><void*>walker, a))
+        return Swap(self._run(op_walk, page, _NOT_ASKED, <uint64_t><void*>walker, a))

@@ -29,21 +29,46 @@ def parse_size(value: Any, name: str = "size") -> int:
             raise ValueError(f"{name}={value!r}: expected bytes, or a number with K, M, G or T such as '64M'")
         whole = match[1].replace(".", "")
         tenths = len(whole) - len(match[1].split(".")[0])
-        return (int(whole) << _UNITS[match[2].upper()]) // int(10**tenths)
-    size = parse_int(value, name)
-    if size < 0:
-        raise ValueError(f"{name}={value!r}: a size is not negative")
+        if len(whole) > 30:
+            raise ValueError(f"{name}: a number of {len(whole)} digits is too large")
+        size = (int(whole) << _UNITS[match[2].upper()]) // int(10**tenths)
+    else:
+        size = parse_int(value, name, 0)
+    if size >= 1 << 63:
+        raise ValueError(f"{name}={short(size)}: too large")
     return size
 
 
-def parse_int(value: Any, name: str) -> int:
-    """An int (NumPy integers count; bools, floats and strings do not)."""
+def parse_int(value: Any, name: str, low: int = -(1 << 63), high: int = (1 << 64) - 1) -> int:
+    """An int from low to high (NumPy integers count; bools, floats and strings do not)."""
     if isinstance(value, bool):
         raise TypeError(f"{name}={value!r}: expected an int")
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name}={value!r}: expected an int, not {type(value).__name__}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name}={short(number)}: expected {short(low)} to {short(high)}")
+    return number
+
+
+def pair(value: Any, name: str) -> tuple[Any, Any]:
+    """Two values from a tuple, such as the type and offset of a swap slot."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{name}={value!r}: expected a tuple of two")
+    return value[0], value[1]
+
+
+def short(number: int) -> str:
+    """The number, those of many digits in hexadecimal and cut.
+
+    >>> short(255), short(1 << 64), short(1 << 20000)
+    ('255', '0x10000000000000000', '0x1000000000000000... (20001 bits)')
+    """
+    if abs(number) < 1 << 33:
+        return str(number)
+    text = hex(number)
+    return text if len(text) < 24 else f"{text[:18]}... ({number.bit_length()} bits)"
 
 
 def pick(value: Any, names: Iterable[str], name: str) -> str:
