@@ -17,8 +17,6 @@ LEAVES = {"_version", "data", "errors"}
 MAX_LINES = 300
 LONG_FILES = {
     "rmapemu/mm/types.pxd": "the structs that all of mm/ shares, which point at each other; two thirds are comments",
-    "tests/mm/test_mmap.py": "placing, limits, brk and the stack: one statement after another about one file of the kernel",
-    "tests/mm/test_vma_merge.py": "the eight cases of vma_merge, each with its neighbours: they are read side by side",
 }
 """Path -> why it is longer than MAX_LINES."""
 

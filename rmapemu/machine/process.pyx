@@ -13,7 +13,7 @@ from rmapemu.machine.vma cimport vma_at, vma_handle_range
 from rmapemu.mm.fork cimport dup_mm, exec_mmap, mmput
 from rmapemu.mm.lock cimport rm_setjmp
 from rmapemu.mm.memory cimport do_page_fault
-from rmapemu.mm.mlock cimport sys_mlock
+from rmapemu.mm.mlock cimport MCL_CURRENT, MCL_FUTURE, sys_mlock, sys_mlockall, sys_munlockall
 from rmapemu.mm.mmap cimport MAP_ANONYMOUS, MAP_FIXED, sys_brk, sys_mmap_pgoff, sys_munmap
 from rmapemu.mm.mprotect cimport sys_mprotect
 from rmapemu.mm.types cimport *
@@ -42,6 +42,11 @@ cdef int64_t op_mprotect(machine* m, const uint64_t* a) noexcept nogil:
 cdef int64_t op_mlock(machine* m, const uint64_t* a) noexcept nogil:
     m.current = <mm_struct*>a[0]
     return sys_mlock(m, <mm_struct*>a[0], a[1], a[2], a[3] != 0)
+
+
+cdef int64_t op_mlockall(machine* m, const uint64_t* a) noexcept nogil:
+    m.current = <mm_struct*>a[0]
+    return sys_mlockall(m, <mm_struct*>a[0], <int>a[1]) if a[2] else sys_munlockall(m, <mm_struct*>a[0])
 
 
 cdef int64_t op_brk(machine* m, const uint64_t* a) noexcept nogil:
@@ -108,23 +113,9 @@ cdef class Process(ProcessView):
     (2, 7)
     """
 
-    cdef int64_t _call(self, object what, int which, uint64_t x, uint64_t y, uint64_t z) except -1:
-        cdef uint64_t a[4]
-        cdef int64_t r
-        a[0] = <uint64_t>self.mm()
-        a[1] = x
-        a[2] = y
-        a[3] = z
-        if which == 0:
-            r = self.machine.run_op(op_munmap, a)
-        elif which == 1:
-            r = self.machine.run_op(op_mprotect, a)
-        elif which == 2:
-            r = self.machine.run_op(op_mlock, a)
-        elif which == 3:
-            r = self.machine.run_op(op_brk, a)
-        else:
-            r = self.machine.run_op(op_exec, a)
+    cdef int64_t _call(self, object what, op_t op, uint64_t x, uint64_t y, uint64_t z) except -1:
+        cdef uint64_t[4] a = [<uint64_t>self.mm(), x, y, z]
+        cdef int64_t r = self.machine.run_op(op, a)
         if r < 0:
             raise errno_error(r, f"{what} of process {self.pid}")
         return r
@@ -165,23 +156,31 @@ cdef class Process(ProcessView):
 
     def munmap(self, start, length):
         """munmap(2): unmaps every page of the range; VMAs are cut where it begins and ends."""
-        self._call("munmap", 0, address_arg(start), _length(length), 0)
+        self._call("munmap", op_munmap, address_arg(start), _length(length), 0)
 
     def mprotect(self, start, length, prot):
         """mprotect(2)."""
-        self._call("mprotect", 1, address_arg(start), _length(length), prot_bits(prot))
+        self._call("mprotect", op_mprotect, address_arg(start), _length(length), prot_bits(prot))
 
     def mlock(self, start, length):
         """mlock(2): the pages are brought in and become unevictable."""
-        self._call("mlock", 2, address_arg(start), _length(length), 1)
+        self._call("mlock", op_mlock, address_arg(start), _length(length), 1)
 
     def munlock(self, start, length):
         """munlock(2)."""
-        self._call("munlock", 2, address_arg(start), _length(length), 0)
+        self._call("munlock", op_mlock, address_arg(start), _length(length), 0)
+
+    def mlockall(self, *, current=True, future=False):
+        """mlockall(2): every mapping there is, every one that comes, or both. What cannot be brought in is no error."""
+        self._call("mlockall", op_mlockall, (MCL_CURRENT if current else 0) | (MCL_FUTURE if future else 0), 1, 0)
+
+    def munlockall(self):
+        """munlockall(2)."""
+        self._call("munlockall", op_mlockall, 0, 0, 0)
 
     def brk(self, address=0):
         """brk(2): the new end of the heap; where it cannot be had (and for 0) the old one."""
-        return self._call("brk", 3, address_arg(address), 0, 0)
+        return self._call("brk", op_brk, address_arg(address), 0, 0)
 
     # ------------------------------------------------------------ life
     def fork(self, name=None):
@@ -200,7 +199,7 @@ cdef class Process(ProcessView):
 
     def exec(self):
         """execve(2): a fresh address space with a stack."""
-        self._call("exec", 4, 0, 0, 0)
+        self._call("exec", op_exec, 0, 0, 0)
 
     def exit(self):
         """exit(2): everything of it is unmapped; handles to it and its VMAs are gone."""
