@@ -50,6 +50,8 @@ cdef void copy_frames(machine* m, const move_t* d, uint32_t first, uint32_t end)
     copy_part(d, &m.pages[first], (end - first) * sizeof(page))
     copy_part(d, &m.private[first], <uint64_t>(end - first) * 4)
     copy_part(d, &m.token[first], <uint64_t>(end - first) * 8)
+    if m.nr_charged:
+        copy_part(d, &m.page_cgroup[first], <uint64_t>(end - first) * 4)
     if m.hw.skey != NULL:
         copy_part(d, m.hw.skey + first, end - first)
     for pfn in range(first, end):

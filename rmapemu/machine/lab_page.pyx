@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.machine.file cimport File, mapping_arg
 from rmapemu.machine.lab_vma cimport LabVma
 from rmapemu.machine.page cimport Page, page_handle, pfn_of
+from rmapemu.mm.compound cimport prep_compound_page
 from rmapemu.mm.filemap cimport add_to_page_cache_locked, file_open
 from rmapemu.mm.lock cimport lock_page, unlock_page
 from rmapemu.mm.page_alloc cimport alloc_pages, get_page, put_page
@@ -56,16 +57,6 @@ cdef int64_t op_file(machine* m, const uint64_t* a) noexcept nogil:
     return -ENOMEM if f == NULL else <int64_t>f.ino
 
 
-cdef void compound(machine* m, uint32_t pfn, int order, uint32_t flags) noexcept nogil:
-    """prep_compound_page."""
-    cdef uint32_t i
-    m.pages[pfn].flags |= PG_head | flags
-    m.private[pfn] = order
-    for i in range(1, <uint32_t>1 << order):
-        m.pages[pfn + i].flags |= PG_tail
-        m.private[pfn + i] = pfn
-
-
 cdef class LabPage(LabVma):
     """Pages and their fields; the lists; the swap cache."""
 
@@ -80,7 +71,7 @@ cdef class LabPage(LabVma):
             raise ValueError(f"kind={kind!r}: larger than a block can be")
         pfn = <uint32_t>self.do(op_page, a)
         if kind != "plain":
-            compound(self.machine.m, pfn, <int>a[0], PG_huge if kind == "huge" else 0)
+            prep_compound_page(self.machine.m, pfn, <uint32_t>a[0], PG_huge if kind == "huge" else 0)
         return page_handle(self.machine, pfn)
 
     def file(self, npages, kind="regular"):

@@ -4,6 +4,7 @@
 # Kernel: mm/ksm.c (v3.2), page_referenced_ksm, try_to_unmap_ksm, rmap_walk_ksm. The trees and ksmd are not here yet.
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.mm.lock cimport *
+from rmapemu.mm.memcontrol cimport mm_match_cgroup
 from rmapemu.mm.rmap cimport page_mapped, SWAP_AGAIN, SWAP_FAIL
 from rmapemu.mm.rmap_referenced cimport page_referenced_one
 from rmapemu.mm.rmap_unmap cimport try_to_unmap_one
@@ -66,7 +67,7 @@ cdef void walk_ksm(machine* m, uint32_t pfn, visit_t visit, ksm_walk* w, const c
 
 # ---------------------------------------------------------------- page_referenced
 cdef int visit_referenced(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, bint new_forks, ksm_walk* w) noexcept nogil:
-    if w.memcg and vma.vm_mm.memcg != w.memcg:
+    if w.memcg and not mm_match_cgroup(vma.vm_mm, w.memcg):
         return WALK_ON
     w.result += page_referenced_one(m, pfn, vma, va, &w.mapcount, w.vm_flags)
     if w.mapcount == 0:

@@ -41,6 +41,8 @@ cdef inline void lock_enter(machine* m, int lock_class, void* owner, int mode, b
     cdef uint32_t above = m.held_mask >> lock_class
     if rm_unlikely(above != 0 and not nested):
         lock_bug(m, BUG_DEADLOCK if above & 1 and m.held_stack[m.held_top - 1].object == owner else BUG_LOCK_ORDER, lock_class, -1, owner)
+    if rm_unlikely(m.held_top == HELD_MAX):
+        kernel_bug(m, BUG_BUG_ON, b"held_top == HELD_MAX", b"lock_enter")
     cdef held_lock* h = &m.held_stack[m.held_top]
     h.object = owner
     h.lock_class = lock_class
@@ -109,7 +111,9 @@ cdef inline void pte_lock_nested(machine* m, mm_struct* mm) noexcept nogil:
     mm.page_table_lock = LOCK_HELD
 
 cdef inline void spin_lock(machine* m, int lock_class) noexcept nogil:
-    """One-of-a-kind locks that nobody else can hold: lru_lock, swap_lock, mmlist_lock, tree_lock, ..."""
+    """One-of-a-kind locks: lru_lock, swap_lock, mmlist_lock, tree_lock, ..."""
+    while rm_unlikely(m.other_mask >> lock_class & 1):
+        lock_wait(m, lock_class, NULL)
     lock_enter(m, lock_class, NULL, 1, False)
 
 cdef inline void spin_unlock(machine* m, int lock_class) noexcept nogil:

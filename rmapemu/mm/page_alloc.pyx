@@ -7,8 +7,10 @@ from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.mm.buddy cimport free_one_page, rmqueue
+from rmapemu.mm.compound cimport destroy_compound_page
 from rmapemu.mm.kmem cimport arena_reserve, should_fail
 from rmapemu.mm.lock cimport *
+from rmapemu.mm.memcontrol cimport uncharge_page
 from rmapemu.mm.swap_lru cimport lru_del_freed
 from rmapemu.mm.types cimport *
 from rmapemu.mm.vmscan cimport reclaim_user_page, try_to_free_pages, wakeup_kswapd
@@ -200,6 +202,8 @@ cdef void free_pages(machine* m, uint32_t pfn, int order) noexcept nogil:
     if m.has_tokens:
         m.token[pfn] = 0
     m.private[pfn] = 0
+    if rm_unlikely(m.nr_charged != 0):
+        uncharge_page(m, pfn, order)
     p.flags = 0
     m.vm_events[PGFREE] += <uint64_t>1 << order
     if m.user_frames_max and z == &m.zones[0]:
@@ -219,7 +223,7 @@ cdef void put_page(machine* m, uint32_t pfn) noexcept nogil:
     if p.count == 0:
         if p.flags & PG_lru:
             lru_del_freed(m, pfn)
-        free_pages(m, pfn, 0)
+        free_pages(m, pfn, destroy_compound_page(m, pfn) if rm_unlikely(p.flags & PG_head) else 0)
 
 
 # ---------------------------------------------------------------- page tables

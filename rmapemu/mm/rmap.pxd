@@ -2,6 +2,7 @@
 # What the reverse map's modules share: flags, return values, vma_address, page_mapped. The rest of mm/rmap.c (v3.2) stands in
 # anon_vma, rmap_add, rmap_referenced, rmap_unmap, rmap_nonlinear, rmap_mkclean and rmap_walk beside this file.
 from libc.stdint cimport uint64_t, uint32_t, int64_t
+from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.types cimport *
 
 cdef enum:
@@ -23,12 +24,14 @@ cdef enum:
 cdef inline bint page_mapped(machine* m, uint32_t pfn) noexcept nogil:
     return m.pages[pfn].mapcount > 0
 
+cdef uint64_t huge_pgoff(machine* m, uint32_t pfn) noexcept nogil
+
 cdef inline uint64_t vma_address(machine* m, uint32_t pfn, const vm_area_struct* vma) noexcept nogil:
     """The address where the page is expected in the VMA, or <uint64_t>-EFAULT."""
     cdef uint64_t pgoff = m.pages[pfn].index
     cdef uint64_t va
-    if vma.vm_flags & VM_HUGETLB:
-        pgoff <<= m.private[pfn]            # huge_page_order: the index of a hugetlb page counts huge pages
+    if rm_unlikely(vma.vm_flags & VM_HUGETLB):
+        pgoff = huge_pgoff(m, pfn)
     va = vma.vm_start + ((pgoff - vma.vm_pgoff) << m.page_shift)
     if va < vma.vm_start or va >= vma.vm_end:
         return <uint64_t>VMA_EFAULT

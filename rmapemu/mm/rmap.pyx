@@ -5,8 +5,19 @@
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport SEEN_NO_TABLE, SEEN_NOT_PRESENT, SEEN_MATCH
 from rmapemu.hw.pte cimport pte_pfn, pte_present
-from rmapemu.mm.lock cimport pte_lock, pte_unlock
+from rmapemu.mm.compound cimport PageHuge, compound_order
+from rmapemu.mm.lock cimport VM_BUG_ON, kernel_bug, pte_lock, pte_unlock
 from rmapemu.mm.types cimport *
+
+
+cdef uint64_t huge_pgoff(machine* m, uint32_t pfn) noexcept nogil:
+    """The offset in pages of a page of a hugetlb VMA, whose index counts huge pages (page_hstate, huge_page_order)."""
+    if not m.config.hugetlb_page:
+        return m.pages[pfn].index
+    VM_BUG_ON(m, not PageHuge(m, pfn), b"!PageHuge(page)", b"page_hstate")
+    if compound_order(m, pfn) == 0:
+        kernel_bug(m, BUG_OOPS, b"size_to_hstate() is NULL", b"huge_page_order")
+    return m.pages[pfn].index << compound_order(m, pfn)
 
 
 cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil:
@@ -25,9 +36,9 @@ cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma)
 cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil:
     """hugetlb: the level-1 entry, read as a pte."""
     cdef uint64_t* pte = m.hw.ops.find_pmd(&m.hw, &mm.hw, va)
-    if pte == NULL:
-        return NULL
     pte_lock(m, mm)
+    if pte == NULL:
+        kernel_bug(m, BUG_OOPS, b"huge_pte_offset() is NULL", b"__page_check_address")
     m.hw.cost.ptes_examined += 1
     if pte_present(m.hw.fmt, pte[0]) and pte_pfn(m.hw.fmt, pte[0]) == pfn:
         m.hw.cost.ptes_matched += 1
@@ -39,7 +50,7 @@ cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint6
 cdef uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil:
     cdef uint64_t* pte
     cdef int seen
-    if m.pages[pfn].flags & PG_huge:
+    if PageHuge(m, pfn):
         return huge_check_address(m, pfn, mm, va)
     pte = m.hw.ops.check_address(&m.hw, &mm.hw, va, pfn, c, &seen)
     # without sync an entry that is not present is passed over before the lock is taken

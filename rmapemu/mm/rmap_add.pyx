@@ -3,8 +3,11 @@
 # Adding and removing mappings of a page: mapcount, mapping, index, and the counters that follow the first and the last one.
 # Kernel: mm/rmap.c (v3.2), page_move_anon_rmap to page_remove_rmap, and the three hugepage functions at its end.
 from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.mm.compound cimport PageHuge, PageTransHuge
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.lock cimport *
+from rmapemu.mm.memcontrol cimport mem_cgroup_dec_page_stat, mem_cgroup_inc_page_stat, mem_cgroup_uncharge_page
 from rmapemu.mm.swap_lru cimport add_page_to_unevictable_list, lru_cache_add_lru
 from rmapemu.mm.types cimport *
 from rmapemu.mm.vmscan cimport page_evictable
@@ -12,7 +15,7 @@ from rmapemu.mm.vmscan cimport page_evictable
 
 cdef inline int anon_item(machine* m, uint32_t pfn) noexcept nogil:
     """The zone counter of anonymous pages that this one belongs to (PageTransHuge: any head page, where THP is configured)."""
-    if m.pages[pfn].flags & PG_head and m.config.transparent_hugepage:
+    if rm_unlikely(m.pages[pfn].flags & (PG_head | PG_tail)) and PageTransHuge(m, pfn):
         return NR_ANON_TRANSPARENT_HUGEPAGES
     return NR_ANON_PAGES
 
@@ -90,6 +93,7 @@ cdef void page_add_file_rmap(machine* m, uint32_t pfn) noexcept nogil:
     m.pages[pfn].mapcount += 1
     if m.pages[pfn].mapcount == 1:
         inc_zone_page_state(m, pfn, NR_FILE_MAPPED)
+        mem_cgroup_inc_page_stat(m, pfn)
 
 
 cdef void page_remove_rmap(machine* m, uint32_t pfn) noexcept nogil:
@@ -100,9 +104,14 @@ cdef void page_remove_rmap(machine* m, uint32_t pfn) noexcept nogil:
     # the last entry is gone: a dirty bit that lives in the storage key moves to the page, unless the page is about to be freed
     if (not PageAnon(p) or p.flags & PG_swapcache) and m.hw.ops.page_test_and_clear_dirty(&m.hw, pfn, 1):
         set_page_dirty(m, pfn)
-    if p.flags & PG_huge:
+    if PageHuge(m, pfn):
         return
-    dec_zone_page_state(m, pfn, anon_item(m, pfn) if PageAnon(p) else NR_FILE_MAPPED)
+    if PageAnon(p):
+        mem_cgroup_uncharge_page(m, pfn)
+        dec_zone_page_state(m, pfn, anon_item(m, pfn))
+    else:
+        dec_zone_page_state(m, pfn, NR_FILE_MAPPED)
+        mem_cgroup_dec_page_stat(m, pfn)
 
 
 # ---------------------------------------------------------------- hugetlb: no counters, no lists

@@ -5,6 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.pte cimport pte_dirty, pte_mkclean, pte_write, pte_wrprotect
 from rmapemu.mm.lock cimport *
+from rmapemu.mm.mmu_notifier cimport ptep_clear_flush_notify
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport page_check_address, page_mapped, vma_address, VMA_EFAULT
 from rmapemu.mm.types cimport *
@@ -19,7 +20,7 @@ cdef int page_mkclean_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_
         return 0
     if pte_dirty(m.hw.fmt, pte[0]) or pte_write(m.hw.fmt, pte[0]):
         m.hw.cost.cache_flush_page += 1
-        entry = m.hw.ops.clear_flush(&m.hw, &mm.hw, va, pte)
+        entry = ptep_clear_flush_notify(m, mm, va, pte)
         m.hw.cost.dirty_cleared += pte_dirty(m.hw.fmt, entry)
         entry = pte_mkclean(m.hw.fmt, pte_wrprotect(m.hw.fmt, entry))
         m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, entry)

@@ -9,6 +9,7 @@ from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport update_hiwater_rss, vm_normal_page
 from rmapemu.mm.mlock cimport mlock_vma_page
+from rmapemu.mm.mmu_notifier cimport ptep_clear_flush_notify, ptep_clear_flush_young_notify
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.rmap cimport SWAP_AGAIN, SWAP_FAIL, SWAP_MLOCK
 from rmapemu.mm.rmap_add cimport page_remove_rmap
@@ -35,7 +36,7 @@ cdef void cluster_unmap(machine* m, vm_area_struct* vma, uint64_t va, uint64_t* 
     cdef uint64_t index = m.pages[pfn].index
     cdef uint64_t pteval
     m.hw.cost.cache_flush_page += 1
-    pteval = m.hw.ops.clear_flush(&m.hw, &mm.hw, va, pte)
+    pteval = ptep_clear_flush_notify(m, mm, va, pte)
     # an entry off its linear place remembers which page of the file it was
     if index != linear_page_index(m, vma, va):
         m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, pgoff_to_pte(m.hw.fmt, index))
@@ -83,7 +84,7 @@ cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, v
                 cluster_mlock(m, pfn, check_pfn)
                 if pfn == check_pfn:
                     ret = SWAP_MLOCK
-            elif not m.hw.ops.clear_flush_young(&m.hw, &mm.hw, va, pte):
+            elif not ptep_clear_flush_young_notify(m, mm, va, pte):
                 cluster_unmap(m, vma, va, pte, pfn)
                 mapcount[0] -= 1
         pte += 1

@@ -4,22 +4,22 @@
 # Kernel: mm/rmap.c (v3.2), page_referenced_one to page_referenced; page_check_address_pmd of mm/huge_memory.c.
 # Without foreign locks the entry is looked up and cleared in one operation of the arch; counts are the same.
 from libc.stdint cimport uint32_t, uint64_t
-from rmapemu.hw.pte cimport pte_mkold, pte_pfn, pte_young
+from rmapemu.hw.pte cimport pte_mkold, pte_pfn, pte_special, pte_young
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
+from rmapemu.mm.compound cimport PageTransHuge
 from rmapemu.mm.ksm cimport page_referenced_ksm
 from rmapemu.mm.lock cimport *
+from rmapemu.mm.memcontrol cimport mm_match_cgroup
+from rmapemu.mm.mmu_notifier cimport mmu_notifier_clear_flush_young, ptep_clear_flush_young_notify
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport page_check_address, vma_address, VMA_EFAULT
 from rmapemu.mm.types cimport *
 
 
 # ---------------------------------------------------------------- huge entries
-cdef inline bint PageTransHuge(machine* m, uint32_t pfn) noexcept nogil:
-    return (m.pages[pfn].flags & PG_head) != 0 and m.config.transparent_hugepage
-
-
-cdef uint64_t* page_check_address_pmd(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil:
-    """The level-1 entry that maps the huge page at va, splitting or not; NULL: it is not mapped so."""
+cdef uint64_t* page_check_address_pmd(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, int flag) noexcept nogil:
+    """The level-1 entry that maps the huge page at va; NULL: it is not mapped so. flag: PAGE_CHECK_ADDRESS_PMD_*. A huge entry that
+    is being split has the bit of a special leaf entry, as on x86."""
     cdef uint64_t* pmd
     if va & ((<uint64_t>1 << m.hw.fmt.level[1].shift) - 1):
         return NULL
@@ -29,18 +29,22 @@ cdef uint64_t* page_check_address_pmd(machine* m, uint32_t pfn, mm_struct* mm, u
     m.hw.cost.ptes_examined += 1
     if not m.hw.ops.pmd_huge(&m.hw, pmd[0]) or pte_pfn(m.hw.fmt, pmd[0] & m.hw.fmt.level[1].huge_pa_mask) != pfn:
         return NULL
+    if flag == PAGE_CHECK_ADDRESS_PMD_NOTSPLITTING_FLAG and pte_special(m.hw.fmt, pmd[0]):
+        return NULL
+    VM_BUG_ON(m, flag == PAGE_CHECK_ADDRESS_PMD_SPLITTING_FLAG and not pte_special(m.hw.fmt, pmd[0]),
+              b"flag == PAGE_CHECK_ADDRESS_PMD_SPLITTING_FLAG && !pmd_trans_splitting(*pmd)", b"page_check_address_pmd")
     m.hw.cost.ptes_matched += 1
     return pmd
 
 
 cdef int huge_clear_flush_young(machine* m, mm_struct* mm, uint64_t va, uint64_t* pmd) noexcept nogil:
-    """pmdp_clear_flush_young."""
-    if not pte_young(m.hw.fmt, pmd[0]):
-        return 0
-    pmd[0] = pte_mkold(m.hw.fmt, pmd[0])
-    m.hw.cost.young_cleared += 1
-    m.hw.ops.flush_tlb_range(&m.hw, &mm.hw, va, va + (<uint64_t>1 << m.hw.fmt.level[1].shift))
-    return 1
+    """pmdp_clear_flush_young_notify."""
+    cdef bint young = pte_young(m.hw.fmt, pmd[0])
+    if young:
+        pmd[0] = pte_mkold(m.hw.fmt, pmd[0])
+        m.hw.cost.young_cleared += 1
+        m.hw.ops.flush_tlb_range(&m.hw, &mm.hw, va, va + (<uint64_t>1 << m.hw.fmt.level[1].shift))
+    return (young | mmu_notifier_clear_flush_young(m, mm, va)) != 0
 
 
 cdef int huge_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
@@ -48,7 +52,7 @@ cdef int huge_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint
     cdef uint64_t* pmd
     cdef int ret = -1
     pte_lock(m, vma.vm_mm)
-    pmd = page_check_address_pmd(m, pfn, vma.vm_mm, va)
+    pmd = page_check_address_pmd(m, pfn, vma.vm_mm, va, PAGE_CHECK_ADDRESS_PMD_FLAG)
     if pmd != NULL:
         ret = -2 if vma.vm_flags & VM_LOCKED else huge_clear_flush_young(m, vma.vm_mm, va, pmd)
     pte_unlock(m, vma.vm_mm)
@@ -57,20 +61,20 @@ cdef int huge_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint
 
 # ---------------------------------------------------------------- entries
 cdef int locked_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
-    """The same for a pte, step by step: where the VMA is locked or a lock may be someone else's."""
+    """The same for a pte, step by step: where the VMA is locked, a lock may be someone else's, or notifiers are asked."""
     cdef mm_struct* mm = vma.vm_mm
     cdef uint64_t* pte = page_check_address(m, pfn, mm, va, &vma.leaf, False)
     cdef int ret
     if pte == NULL:
         return -1
-    ret = -2 if vma.vm_flags & VM_LOCKED else m.hw.ops.clear_flush_young(&m.hw, &mm.hw, va, pte)
+    ret = -2 if vma.vm_flags & VM_LOCKED else ptep_clear_flush_young_notify(m, mm, va, pte) != 0
     pte_unlock(m, mm)
     return ret
 
 
 cdef inline int young_of(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
     cdef int young
-    if vma.vm_flags & VM_LOCKED or m.nr_held_other or m.held_mask >> LOCK_PTL or m.pages[pfn].flags & PG_huge:
+    if vma.vm_flags & VM_LOCKED or m.nr_held_other or m.nr_notified or m.held_mask >> LOCK_PTL or m.pages[pfn].flags & PG_huge:
         return locked_referenced_one(m, pfn, vma, va)
     young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
     # the page table lock is taken once an entry is present, its own page's or not
@@ -120,7 +124,7 @@ cdef int page_referenced_anon(machine* m, uint32_t pfn, uint32_t memcg, uint64_t
     while avc != NULL:
         m.hw.cost.vmas_visited += 1
         va = vma_address(m, pfn, avc.vma)
-        if va != <uint64_t>VMA_EFAULT and (memcg == 0 or avc.vma.vm_mm.memcg == memcg):
+        if va != <uint64_t>VMA_EFAULT and (memcg == 0 or mm_match_cgroup(avc.vma.vm_mm, memcg)):
             referenced += referenced_one(m, pfn, avc.vma, va, &mapcount, vm_flags)
             if mapcount == 0:
                 break
@@ -138,13 +142,15 @@ cdef int page_referenced_file(machine* m, uint32_t pfn, uint32_t memcg, uint64_t
     cdef int referenced = 0
     BUG_ON(m, PageAnon(&m.pages[pfn]), b"PageAnon(page)", b"page_referenced_file")
     BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"page_referenced_file")
+    if mapping == NULL:
+        kernel_bug(m, BUG_OOPS, b"page->mapping is NULL", b"page_referenced_file")
     i_mmap_lock(m, mapping)
     mapcount = m.pages[pfn].mapcount
     vma = vma_prio_tree_first(mapping, pgoff, pgoff)
     while vma != NULL:
         m.hw.cost.vmas_visited += 1
         va = vma_address(m, pfn, vma)
-        if va != <uint64_t>VMA_EFAULT and (memcg == 0 or vma.vm_mm.memcg == memcg):
+        if va != <uint64_t>VMA_EFAULT and (memcg == 0 or mm_match_cgroup(vma.vm_mm, memcg)):
             referenced += referenced_one(m, pfn, vma, va, &mapcount, vm_flags)
             if mapcount == 0:
                 break
@@ -159,8 +165,8 @@ cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg
     cdef bint we_locked = False
     cdef int referenced = 0
     vm_flags[0] = 0
-    # page_rmapping: a page in the swap cache without a mapping of its own has none
-    if p.mapcount <= 0 or p.mapping == 0:
+    # page_rmapping: a page in the swap cache without a mapping of its own has none, nor has a KSM page without its stable node
+    if p.mapcount <= 0 or p.mapping >> PAGE_MAPPING_SHIFT == 0:
         return 0
     if not is_locked and not anon:
         we_locked = trylock_page(m, pfn)

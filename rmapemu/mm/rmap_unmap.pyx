@@ -5,12 +5,14 @@
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
+from rmapemu.mm.compound cimport PageHuge, PageTransHuge
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.ksm cimport try_to_unmap_ksm
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport update_hiwater_rss
 from rmapemu.mm.mlock cimport mlock_vma_page
 from rmapemu.mm.mmlist cimport mmlist_add
+from rmapemu.mm.mmu_notifier cimport ptep_clear_flush_notify, ptep_clear_flush_young_notify
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport *
@@ -93,11 +95,11 @@ cdef inline int unmap_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_
         if (flags & TTU_ACTION_MASK) == TTU_MUNLOCK:
             pte_unlock(m, mm)
             return ret
-    if not flags & TTU_IGNORE_ACCESS and m.hw.ops.clear_flush_young(&m.hw, &mm.hw, va, pte):
+    if not flags & TTU_IGNORE_ACCESS and ptep_clear_flush_young_notify(m, mm, va, pte):
         pte_unlock(m, mm)
         return SWAP_FAIL
     m.hw.cost.cache_flush_page += 1
-    pteval = m.hw.ops.clear_flush(&m.hw, &mm.hw, va, pte)
+    pteval = ptep_clear_flush_notify(m, mm, va, pte)
     # the entry is gone: its dirty bit lives on in the page
     if pte_dirty(m.hw.fmt, pteval):
         set_page_dirty(m, pfn)
@@ -173,7 +175,7 @@ cdef int try_to_unmap(machine* m, uint32_t pfn, int flags) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     cdef int ret
     BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"try_to_unmap")
-    VM_BUG_ON(m, p.flags & PG_head and not p.flags & PG_huge and m.config.transparent_hugepage,
+    VM_BUG_ON(m, p.flags & (PG_head | PG_tail) and not PageHuge(m, pfn) and PageTransHuge(m, pfn),
               b"!PageHuge(page) && PageTransHuge(page)", b"try_to_unmap")
     m.hw.cost.rmap_walks += 1
     if PageKsm(p):

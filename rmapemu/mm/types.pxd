@@ -3,7 +3,7 @@
 # and `machine`, which owns them all. Field names are v3.2's; what differs is said beside the field.
 # Pointers only ever point into the machine's one reservation, so that a clone is a copy and a relocation.
 from libc.stdint cimport uint64_t, int64_t, uint32_t, int32_t, uint16_t, uint8_t, int8_t
-from rmapemu.hw.ops cimport hw_t, addr_space, leaf_cache
+from rmapemu.hw.ops cimport hw_t, addr_space, leaf_cache, rm_unlikely
 
 # ---------------------------------------------------------------- struct page
 cdef enum:  # pageflags             # bit numbers as in v3.2's enum pageflags (64-bit)
@@ -319,6 +319,7 @@ cdef struct mm_struct:
     uint32_t mm_users           # 0: gone
     uint32_t pid                # number of the process, from 1
     uint32_t memcg              # group number, 0: root
+    uint32_t notifiers          # mmu notifiers registered
     uint32_t faultstamp, token_priority, last_interval
     uint8_t in_use              # the slot of the arena is live
     uint8_t dumpable, oom, pad
@@ -354,6 +355,28 @@ cdef struct swap_info_struct:
     int32_t next                # type of the next area in order of priority; -1: none
     uint8_t flags               # SWP_*
     uint8_t type
+
+# ---------------------------------------------------------------- memory cgroups
+cdef enum:
+    NR_MEMCG = 64               # groups: 0 is the root
+    PCG_USED = 1                # page_cgroup: the page is charged
+    PCG_CACHE = 2               # charged as page cache, else as anonymous
+    PCG_FILE_MAPPED = 4         # counted in file_mapped
+    PCG_GROUP_SHIFT = 3         # the group's number is above the flags
+
+cdef struct mem_cgroup:         # its own pages, children apart
+    int64_t usage               # pages charged to its counter (the root has none)
+    int64_t cache, rss          # pages charged, by kind
+    int64_t file_mapped         # MEM_CGROUP_STAT_FILE_MAPPED
+    uint64_t pgpgin, pgpgout    # charges and uncharges
+
+# ---------------------------------------------------------------- mmu notifiers
+cdef enum:  # notifier_op
+    NOTIFY_CLEAR_FLUSH_YOUNG = 0
+    NOTIFY_INVALIDATE_PAGE
+    NOTIFY_INVALIDATE_RANGE_START
+    NOTIFY_INVALIDATE_RANGE_END
+    NOTIFY_RELEASE
 
 # ---------------------------------------------------------------- arenas
 cdef enum:  # kmem_kind             # what fail_alloc can name; kmem.pyx has the names in this order
@@ -425,6 +448,9 @@ cdef struct bug_t:
     int lock_class, lock_held   # lock_order: the class taken, the class held
     void* object                # deadlock, would_block: the lock's owner
 
+cdef enum:
+    HELD_MAX = 64               # locks that one operation can hold at a time
+
 cdef struct held_lock:
     void* object                # what has the lock: anon_vma, mm_struct, address_space, page; NULL: one of a kind
     uint16_t lock_class
@@ -467,6 +493,9 @@ cdef struct machine:
     page* pages                 # mem_map, indexed by pfn; after the last frame the sentinels of the LRU lists
     uint32_t* private           # page_private by pfn: swap type << 27 | offset, buddy order, head of a compound page
     uint64_t* token             # content token by pfn; only looked at where has_tokens
+    uint32_t* page_cgroup       # by pfn: group << PCG_GROUP_SHIFT | PCG_*; only looked at where nr_charged
+    uint64_t nr_charged         # pages charged to a group
+    mem_cgroup memcg[NR_MEMCG]
     uint8_t has_tokens          # some token was ever non-zero
     uint8_t page_shift
     uint8_t dead                # after a KernelBug
@@ -510,16 +539,20 @@ cdef struct machine:
     config_t config
     reclaim_policy* policy      # NULL: v3.2's two lists
     # locks and bugs
-    held_lock held_stack[64]    # what the running operation holds, in the order taken
+    held_lock held_stack[HELD_MAX]      # what the running operation holds, in the order taken
     uint32_t held_top
     uint32_t held_mask          # bit per lock_class
     uint32_t nr_held_other      # locks held by "someone else" (0: every trylock of a free lock succeeds)
+    uint32_t other_mask         # bit per lock_class: a lock that is one of a kind is held by "someone else"
+    uint32_t nr_notified        # mms with mmu notifiers
     bug_t bug
     uint8_t warned[8]           # WARN_ON_ONCE sites that fired
     uint64_t warnings
     uint8_t trap[512]           # jmp_buf: KernelBug unwinds to the face
     uint8_t trap_set
     int (*block_callback)(machine* m, int lock_class, void* object) noexcept nogil  # a blocking lock is waited for: 0 when it helped
+    # the notifiers of an mm are told (mmu_notifier.pxd): the young bits that they report, or 0
+    int (*notifier)(machine* m, mm_struct* mm, int op, uint64_t va, uint64_t end) noexcept nogil
     void* py                    # the Machine object, for callbacks
     uint8_t interrupted         # Ctrl-C seen: long operations stop at the next safe point
 
@@ -560,6 +593,9 @@ cdef inline void count_vm_event(machine* m, int item) noexcept nogil:
     m.vm_events[item] += 1
 
 cdef inline uint64_t linear_page_index(machine* m, const vm_area_struct* v, uint64_t va) noexcept nogil:
+    """In pages; in a hugetlb VMA in huge pages (linear_hugepage_index)."""
+    if rm_unlikely(v.vm_flags & VM_HUGETLB) and m.config.hugetlb_page:
+        return ((va - v.vm_start) >> m.hw.fmt.level[1].shift) + (v.vm_pgoff >> (m.hw.fmt.level[1].shift - m.page_shift))
     return ((va - v.vm_start) >> m.page_shift) + v.vm_pgoff
 
 cdef inline uint64_t private_to_entry(uint32_t private) noexcept nogil:
