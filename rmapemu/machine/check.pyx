@@ -8,6 +8,7 @@ from rmapemu.machine.census cimport *
 from rmapemu.machine.census_files cimport check_files, check_swap
 from rmapemu.machine.census_mm cimport check_anon_vmas, check_mms
 from rmapemu.machine.machine cimport Machine
+from rmapemu.mm.lock cimport locks_held
 from rmapemu.mm.types cimport *
 
 from rmapemu.errors import CheckError
@@ -27,12 +28,13 @@ cdef void run_census(census* c, machine* m) noexcept nogil:
 def check_machine(Machine machine not None):
     """Raises CheckError with the first contradiction of the machine's state."""
     cdef census c
+    cdef held_lock held[NR_LOCK_CLASSES + MAX_LOCK_DEPTH]
     cdef int err
     machine.readable()
     memset(&c, 0, sizeof(census))
     m = machine.m
-    if m.held_top:
-        taken = [LOCK_NAMES[m.held_stack[i].lock_class] for i in range(<int>m.held_top)]
+    if m.held_mask:
+        taken = [LOCK_NAMES[held[i].lock_class] for i in range(locks_held(m, held))]
         raise CheckError(f"locks are still held: {', '.join(taken)}", "machine")
     c.exact = not machine.by_hand
     with nogil:

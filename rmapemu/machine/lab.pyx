@@ -11,7 +11,7 @@ from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport page_handle
 from rmapemu.machine.process_view cimport mm_arg
 from rmapemu.machine.vma cimport vma_arg
-from rmapemu.mm.lock cimport release_all
+from rmapemu.mm.lock cimport locks_held, release_all
 from rmapemu.mm.types cimport *
 
 from rmapemu.machine.names import KMEM
@@ -169,13 +169,11 @@ cdef class Lab(LabPte):
             self.machine.m.block_callback = ask
 
     def locks_held(self):
-        """What the running (or abandoned) operation holds, in the order taken: (lock, owner)."""
-        cdef uint32_t i
-        cdef machine* m
+        """What the running (or abandoned) operation holds, in the order of the lock classes: (lock, owner)."""
+        cdef held_lock held[NR_LOCK_CLASSES + MAX_LOCK_DEPTH]
         self.machine.readable()
-        m = self.machine.m
-        return [(LOCK_NAMES[m.held_stack[i].lock_class], owner_handle(self.machine, m.held_stack[i].lock_class, m.held_stack[i].object))
-                for i in range(m.held_top)]
+        return [(LOCK_NAMES[held[i].lock_class], owner_handle(self.machine, held[i].lock_class, held[i].object))
+                for i in range(locks_held(self.machine.m, held))]
 
     # ------------------------------------------------------------ memory
     def fail_alloc(self, nth, count=1, kind=None, gfp=0):

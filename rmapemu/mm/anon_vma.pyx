@@ -232,12 +232,6 @@ cdef void unlink_anon_vmas(machine* m, vm_area_struct* vma) noexcept nogil:
 
 
 # ---------------------------------------------------------------- from a page to its anon_vma
-cdef anon_vma* mapped_anon_vma(machine* m, uint32_t pfn) noexcept nogil:
-    """page->mapping as an anon_vma while the page is mapped, else NULL (page_get_anon_vma and page_lock_anon_vma begin so)."""
-    cdef anon_vma* av = page_anon_vma(m, &m.pages[pfn])
-    return av if page_mapped(m, pfn) else NULL
-
-
 cdef anon_vma* page_get_anon_vma(machine* m, uint32_t pfn) noexcept nogil:
     cdef anon_vma* av
     m.hw.cost.rcu_read_lock += 1
@@ -249,20 +243,6 @@ cdef anon_vma* page_get_anon_vma(machine* m, uint32_t pfn) noexcept nogil:
         put_anon_vma(m, av)
         return NULL
     return av
-
-
-cdef anon_vma* page_lock_anon_vma(machine* m, uint32_t pfn) noexcept nogil:
-    cdef anon_vma* av
-    m.hw.cost.rcu_read_lock += 1
-    av = mapped_anon_vma(m, pfn)
-    if av == NULL:
-        return NULL
-    if mutex_trylock(m, &av.root.lock, LOCK_ANON_VMA, av.root):
-        if not page_mapped(m, pfn):
-            mutex_unlock(m, &av.root.lock, LOCK_ANON_VMA, av.root)
-            return NULL
-        return av
-    return lock_anon_vma_slowly(m, pfn, av)
 
 
 cdef anon_vma* lock_anon_vma_slowly(machine* m, uint32_t pfn, anon_vma* av) noexcept nogil:
@@ -281,7 +261,3 @@ cdef anon_vma* lock_anon_vma_slowly(machine* m, uint32_t pfn, anon_vma* av) noex
         __put_anon_vma(m, av)
         return NULL
     return av
-
-
-cdef void page_unlock_anon_vma(machine* m, anon_vma* av) noexcept nogil:
-    anon_vma_unlock(m, av)

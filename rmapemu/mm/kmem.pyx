@@ -18,6 +18,7 @@ cdef enum:
     OBJECTS_BYTES = <uint64_t>1 << 32       # virtual room of one kind; only what is used is backed
     HEAP_BYTES = <uint64_t>1 << 34
     HEAP_MIN_LG2 = 6
+    COLOUR = 4096 + 3 * 64                  # between the first objects of two kinds: they shall not share a set of the host's L1 cache
 
 
 cdef int arena_init(machine* m, uint64_t size) noexcept nogil:
@@ -50,7 +51,8 @@ cdef int cache_init(machine* m, int kind, uint32_t object_bytes, uint32_t link_b
     c.base = <uint8_t*>arena_reserve(m, room)
     if c.base == NULL:
         return -ENOMEM
-    c.reserved_bytes = room
+    c.base += kind * COLOUR
+    c.reserved_bytes = room - kind * COLOUR
     c.object_bytes = object_bytes
     c.link_bytes = link_bytes
     # number 0 is nobody: page.mapping and the numbers in dumps start at 1

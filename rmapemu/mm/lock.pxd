@@ -26,7 +26,11 @@ cdef void lock_wait(machine* m, int lock_class, void* owner) noexcept nogil
 cdef bint warn_on_once(machine* m, bint condition, int site) noexcept nogil
 # Forgets what the abandoned operation held: the lock states it took become free (after an unwinding that leaves the machine alive).
 cdef void release_all(machine* m) noexcept nogil
-cdef void held_remove(machine* m, int lock_class, void* owner) noexcept nogil
+# The less simple half of the two functions below.
+cdef void lock_enter_slowly(machine* m, int lock_class, void* owner, bint nested) noexcept nogil
+cdef void lock_leave_slowly(machine* m, int lock_class, void* owner) noexcept nogil
+# What the running or abandoned operation holds, by lock class: how many. `out` has room for NR_LOCK_CLASSES + MAX_LOCK_DEPTH.
+cdef int locks_held(machine* m, held_lock* out) noexcept nogil
 
 cdef inline void BUG_ON(machine* m, bint condition, const char* text, const char* function) noexcept nogil:
     if rm_unlikely(condition):
@@ -36,29 +40,21 @@ cdef inline void VM_BUG_ON(machine* m, bint condition, const char* text, const c
     if rm_unlikely(condition) and m.config.debug_vm:
         kernel_bug(m, BUG_VM_BUG_ON, text, function)
 
-cdef inline void lock_enter(machine* m, int lock_class, void* owner, int mode, bint nested) noexcept nogil:
+cdef inline void lock_enter(machine* m, int lock_class, void* owner, bint nested) noexcept nogil:
     """Checks the order and notes the lock as held. A trylock and a named nesting pass nested=True."""
-    cdef uint32_t above = m.held_mask >> lock_class
-    if rm_unlikely(above != 0 and not nested):
-        lock_bug(m, BUG_DEADLOCK if above & 1 and m.held_stack[m.held_top - 1].object == owner else BUG_LOCK_ORDER, lock_class, -1, owner)
-    if rm_unlikely(m.held_top == HELD_MAX):
-        kernel_bug(m, BUG_BUG_ON, b"held_top == HELD_MAX", b"lock_enter")
-    cdef held_lock* h = &m.held_stack[m.held_top]
-    h.object = owner
-    h.lock_class = lock_class
-    h.mode = mode
-    h.mask = m.held_mask
-    m.held_top += 1
-    m.held_mask |= <uint32_t>1 << lock_class
+    cdef uint32_t held = m.held_mask
     m.hw.cost.locks[lock_class] += 1
+    if rm_unlikely(held >> lock_class != 0):
+        lock_enter_slowly(m, lock_class, owner, nested)
+    else:
+        m.held[lock_class] = owner
+        m.held_mask = held | <uint32_t>1 << lock_class
 
 cdef inline void lock_leave(machine* m, int lock_class, void* owner) noexcept nogil:
-    cdef held_lock* h = &m.held_stack[m.held_top - 1]
-    if m.held_top and h.object == owner and h.lock_class == lock_class:
-        m.held_top -= 1
-        m.held_mask = h.mask
+    if rm_unlikely(m.nr_held_more != 0 or m.held[lock_class] != owner):
+        lock_leave_slowly(m, lock_class, owner)
     else:
-        held_remove(m, lock_class, owner)
+        m.held_mask &= ~(<uint32_t>1 << lock_class)
 
 # ---------------------------------------------------------------- mutexes with a state word (anon_vma root, i_mmap_mutex, page_table_lock)
 cdef inline void mutex_lock(machine* m, uint32_t* state, int lock_class, void* owner) noexcept nogil:
@@ -66,14 +62,14 @@ cdef inline void mutex_lock(machine* m, uint32_t* state, int lock_class, void* o
         if state[0] == LOCK_HELD:
             lock_bug(m, BUG_DEADLOCK, lock_class, lock_class, owner)
         lock_wait(m, lock_class, owner)
-    lock_enter(m, lock_class, owner, 1, False)
+    lock_enter(m, lock_class, owner, False)
     state[0] = LOCK_HELD
 
 cdef inline bint mutex_trylock(machine* m, uint32_t* state, int lock_class, void* owner) noexcept nogil:
     if rm_unlikely(state[0] != LOCK_FREE):
         m.hw.cost.trylock_failed[lock_class] += 1
         return False
-    lock_enter(m, lock_class, owner, 1, True)
+    lock_enter(m, lock_class, owner, True)
     state[0] = LOCK_HELD
     return True
 
@@ -107,14 +103,14 @@ cdef inline void pte_lock_nested(machine* m, mm_struct* mm) noexcept nogil:
         if mm.page_table_lock == LOCK_HELD:
             lock_bug(m, BUG_DEADLOCK, LOCK_PTL, LOCK_PTL, mm)
         lock_wait(m, LOCK_PTL, mm)
-    lock_enter(m, LOCK_PTL, mm, 1, True)
+    lock_enter(m, LOCK_PTL, mm, True)
     mm.page_table_lock = LOCK_HELD
 
 cdef inline void spin_lock(machine* m, int lock_class) noexcept nogil:
     """One-of-a-kind locks: lru_lock, swap_lock, mmlist_lock, tree_lock, ..."""
     while rm_unlikely(m.other_mask >> lock_class & 1):
         lock_wait(m, lock_class, NULL)
-    lock_enter(m, lock_class, NULL, 1, False)
+    lock_enter(m, lock_class, NULL, False)
 
 cdef inline void spin_unlock(machine* m, int lock_class) noexcept nogil:
     lock_leave(m, lock_class, NULL)
@@ -124,7 +120,7 @@ cdef inline bint trylock_page(machine* m, uint32_t pfn) noexcept nogil:
     if rm_unlikely(m.pages[pfn].flags & PG_locked):
         m.hw.cost.trylock_failed[LOCK_PAGE] += 1
         return False
-    lock_enter(m, LOCK_PAGE, &m.pages[pfn], 1, True)
+    lock_enter(m, LOCK_PAGE, &m.pages[pfn], True)
     m.pages[pfn].flags |= PG_locked
     return True
 
@@ -133,7 +129,7 @@ cdef inline void lock_page(machine* m, uint32_t pfn) noexcept nogil:
         if not m.pages[pfn].flags & PG_locked_other:
             lock_bug(m, BUG_DEADLOCK, LOCK_PAGE, LOCK_PAGE, &m.pages[pfn])
         lock_wait(m, LOCK_PAGE, &m.pages[pfn])
-    lock_enter(m, LOCK_PAGE, &m.pages[pfn], 1, False)
+    lock_enter(m, LOCK_PAGE, &m.pages[pfn], False)
     m.pages[pfn].flags |= PG_locked
 
 cdef inline void unlock_page(machine* m, uint32_t pfn) noexcept nogil:
@@ -148,7 +144,7 @@ cdef inline bint down_read_trylock(machine* m, mm_struct* mm) noexcept nogil:
     if rm_unlikely(mm.mmap_sem < 0 or mm.mmap_sem_other == 2):
         m.hw.cost.trylock_failed[LOCK_MMAP_SEM] += 1
         return False
-    lock_enter(m, LOCK_MMAP_SEM, mm, 0, True)
+    lock_enter(m, LOCK_MMAP_SEM, mm, True)
     mm.mmap_sem += 1
     return True
 
@@ -157,7 +153,7 @@ cdef inline void down_read(machine* m, mm_struct* mm) noexcept nogil:
         if mm.mmap_sem < 0:
             lock_bug(m, BUG_DEADLOCK, LOCK_MMAP_SEM, LOCK_MMAP_SEM, mm)
         lock_wait(m, LOCK_MMAP_SEM, mm)
-    lock_enter(m, LOCK_MMAP_SEM, mm, 0, False)
+    lock_enter(m, LOCK_MMAP_SEM, mm, False)
     mm.mmap_sem += 1
 
 cdef inline void up_read(machine* m, mm_struct* mm) noexcept nogil:
@@ -170,7 +166,7 @@ cdef inline void down_write(machine* m, mm_struct* mm, bint nested) noexcept nog
         if mm.mmap_sem != 0:
             lock_bug(m, BUG_DEADLOCK, LOCK_MMAP_SEM, LOCK_MMAP_SEM, mm)
         lock_wait(m, LOCK_MMAP_SEM, mm)
-    lock_enter(m, LOCK_MMAP_SEM, mm, 1, nested)
+    lock_enter(m, LOCK_MMAP_SEM, mm, nested)
     mm.mmap_sem = -1
 
 cdef inline void up_write(machine* m, mm_struct* mm) noexcept nogil:

@@ -52,11 +52,79 @@ cdef bint warn_on_once(machine* m, bint condition, int site) noexcept nogil:
     return condition
 
 
-cdef void release_one(held_lock* l) noexcept nogil:
+cdef void lock_enter_slowly(machine* m, int lock_class, void* owner, bint nested) noexcept nogil:
+    """A lock of this class or of a later one is held already."""
+    cdef held_lock* more
+    cdef bint same_class = m.held_mask >> lock_class & 1
+    if not nested:
+        lock_bug(m, BUG_DEADLOCK if same_class and is_held(m, lock_class, owner) else BUG_LOCK_ORDER, lock_class, -1, owner)
+    if not same_class:
+        m.held[lock_class] = owner
+        m.held_mask |= <uint32_t>1 << lock_class
+        return
+    BUG_ON(m, m.nr_held_more == MAX_LOCK_DEPTH, b"MAX_LOCK_DEPTH too low!", b"__lock_acquire")
+    more = &m.held_more[m.nr_held_more]
+    more.object = owner
+    more.lock_class = lock_class
+    m.nr_held_more += 1
+
+
+cdef bint is_held(machine* m, int lock_class, void* owner) noexcept nogil:
+    cdef uint32_t i
+    if m.held_mask >> lock_class & 1 and m.held[lock_class] == owner:
+        return True
+    for i in range(m.nr_held_more):
+        if m.held_more[i].object == owner and m.held_more[i].lock_class == <uint32_t>lock_class:
+            return True
+    return False
+
+
+cdef void take_out(machine* m, uint32_t at) noexcept nogil:
+    """Of held_more."""
+    m.nr_held_more -= 1
+    while at < m.nr_held_more:
+        m.held_more[at] = m.held_more[at + 1]
+        at += 1
+
+
+cdef void lock_leave_slowly(machine* m, int lock_class, void* owner) noexcept nogil:
+    """Others of the class may be held too: the last one taken moves up where the first one goes. What is not held is passed over."""
+    cdef bint first = m.held_mask >> lock_class & 1 and m.held[lock_class] == owner
+    cdef uint32_t i = m.nr_held_more
+    while i > 0:
+        i -= 1
+        if m.held_more[i].lock_class == <uint32_t>lock_class and (first or m.held_more[i].object == owner):
+            if first:
+                m.held[lock_class] = m.held_more[i].object
+            take_out(m, i)
+            return
+    if first:
+        m.held_mask &= ~(<uint32_t>1 << lock_class)
+
+
+cdef int locks_held(machine* m, held_lock* out) noexcept nogil:
+    cdef int n = 0
+    cdef int c
+    cdef uint32_t i
+    for c in range(NR_LOCK_CLASSES):
+        if m.held_mask >> c & 1:
+            out[n].lock_class = c
+            out[n].object = m.held[c]
+            n += 1
+        for i in range(m.nr_held_more):
+            if m.held_more[i].lock_class == <uint32_t>c:
+                out[n] = m.held_more[i]
+                n += 1
+    return n
+
+
+cdef void release_one(const held_lock* l) noexcept nogil:
     cdef mm_struct* mm
+    if l.object == NULL:
+        return
     if l.lock_class == LOCK_MMAP_SEM:
         mm = <mm_struct*>l.object
-        mm.mmap_sem = 0 if l.mode else mm.mmap_sem - 1
+        mm.mmap_sem = 0 if mm.mmap_sem < 0 else mm.mmap_sem - 1
     elif l.lock_class == LOCK_PAGE:
         (<page*>l.object).flags &= ~<uint32_t>PG_locked
     elif l.lock_class == LOCK_I_MMAP:
@@ -68,26 +136,10 @@ cdef void release_one(held_lock* l) noexcept nogil:
 
 
 cdef void release_all(machine* m) noexcept nogil:
-    while m.held_top:
-        m.held_top -= 1
-        if m.held_stack[m.held_top].object != NULL:
-            release_one(&m.held_stack[m.held_top])
+    cdef held_lock held[NR_LOCK_CLASSES + MAX_LOCK_DEPTH]
+    cdef int i
+    cdef int n = locks_held(m, held)
+    for i in range(n):
+        release_one(&held[i])
     m.held_mask = 0
-
-
-cdef void held_remove(machine* m, int lock_class, void* owner) noexcept nogil:
-    """A lock that was not the last one taken."""
-    cdef uint32_t i = m.held_top
-    cdef uint32_t mask
-    while i > 0 and (m.held_stack[i - 1].object != owner or m.held_stack[i - 1].lock_class != lock_class):
-        i -= 1
-    if i == 0:
-        return
-    mask = m.held_stack[i - 1].mask
-    while i < m.held_top:
-        m.held_stack[i - 1] = m.held_stack[i]
-        m.held_stack[i - 1].mask = mask
-        mask |= <uint32_t>1 << m.held_stack[i - 1].lock_class
-        i += 1
-    m.held_top -= 1
-    m.held_mask = mask
+    m.nr_held_more = 0

@@ -3,6 +3,7 @@
 # machine.notifier does the telling (m.lab.notifier registers); without any notifier nothing is called and nothing counted.
 from libc.stdint cimport uint64_t
 from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.hw.pte cimport pte_young
 from rmapemu.mm.types cimport *
 
 cdef inline int mmu_notifier_clear_flush_young(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
@@ -32,7 +33,7 @@ cdef inline void mmu_notifier_release(machine* m, mm_struct* mm) noexcept nogil:
 
 cdef inline int ptep_clear_flush_young_notify(machine* m, mm_struct* mm, uint64_t va, uint64_t* pte) noexcept nogil:
     """Old young bit, of the entry or of any notifier."""
-    cdef int young = m.hw.ops.clear_flush_young(&m.hw, &mm.hw, va, pte)
+    cdef int young = m.hw.ops.clear_flush_young(&m.hw, &mm.hw, va, pte) if pte_young(m.hw.fmt, pte[0]) else 0
     return young | mmu_notifier_clear_flush_young(m, mm, va)
 
 cdef inline uint64_t ptep_clear_flush_notify(machine* m, mm_struct* mm, uint64_t va, uint64_t* pte) noexcept nogil:

@@ -3,6 +3,8 @@
 # anon_vma, rmap_add, rmap_referenced, rmap_unmap, rmap_nonlinear, rmap_mkclean and rmap_walk beside this file.
 from libc.stdint cimport uint64_t, uint32_t, int64_t
 from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.mm.compound cimport PageHuge
+from rmapemu.mm.lock cimport pte_lock
 from rmapemu.mm.types cimport *
 
 cdef enum:
@@ -38,7 +40,20 @@ cdef inline uint64_t vma_address(machine* m, uint32_t pfn, const vm_area_struct*
     return va
 
 cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil       # or <uint64_t>-EFAULT
-# __page_check_address: the locked entry (page table lock held), or NULL
-cdef uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil
+cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil
+cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, int seen, bint sync) noexcept nogil         # NULL
+
+cdef inline uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil:
+    """__page_check_address: the locked entry (page table lock held), or NULL."""
+    cdef uint64_t* pte
+    cdef int seen
+    if rm_unlikely(PageHuge(m, pfn)):
+        return huge_check_address(m, pfn, mm, va)
+    pte = m.hw.ops.check_address(&m.hw, &mm.hw, va, pfn, c, &seen)
+    if rm_unlikely(pte == NULL):
+        return entry_not_there(m, mm, seen, sync)
+    pte_lock(m, mm)
+    return pte
+
 cdef int page_mapped_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil
 cdef bint is_vma_temporary_stack(const vm_area_struct* vma) noexcept nogil

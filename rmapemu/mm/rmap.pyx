@@ -3,9 +3,9 @@
 # Where a page is mapped: the expected address, and whether an entry is really there.
 # Kernel: mm/rmap.c (v3.2), vma_address to page_mapped_in_vma, is_vma_temporary_stack.
 from libc.stdint cimport uint32_t, uint64_t
-from rmapemu.hw.ops cimport SEEN_NO_TABLE, SEEN_NOT_PRESENT, SEEN_MATCH
+from rmapemu.hw.ops cimport SEEN_NOT_PRESENT, SEEN_OTHER
 from rmapemu.hw.pte cimport pte_pfn, pte_present
-from rmapemu.mm.compound cimport PageHuge, compound_order
+from rmapemu.mm.compound cimport compound_order
 from rmapemu.mm.lock cimport VM_BUG_ON, kernel_bug, pte_lock, pte_unlock
 from rmapemu.mm.types cimport *
 
@@ -47,20 +47,12 @@ cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint6
     return NULL
 
 
-cdef uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil:
-    cdef uint64_t* pte
-    cdef int seen
-    if PageHuge(m, pfn):
-        return huge_check_address(m, pfn, mm, va)
-    pte = m.hw.ops.check_address(&m.hw, &mm.hw, va, pfn, c, &seen)
+cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, int seen, bint sync) noexcept nogil:
     # without sync an entry that is not present is passed over before the lock is taken
-    if seen == SEEN_NO_TABLE or (seen == SEEN_NOT_PRESENT and not sync):
-        return NULL
-    pte_lock(m, mm)
-    if seen != SEEN_MATCH:
+    if seen == SEEN_OTHER or (seen == SEEN_NOT_PRESENT and sync):
+        pte_lock(m, mm)
         pte_unlock(m, mm)
-        return NULL
-    return pte
+    return NULL
 
 
 cdef int page_mapped_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil:

@@ -102,7 +102,7 @@ cdef void page_remove_rmap(machine* m, uint32_t pfn) noexcept nogil:
     if p.mapcount != 0:
         return
     # the last entry is gone: a dirty bit that lives in the storage key moves to the page, unless the page is about to be freed
-    if (not PageAnon(p) or p.flags & PG_swapcache) and m.hw.ops.page_test_and_clear_dirty(&m.hw, pfn, 1):
+    if m.hw.skey != NULL and (not PageAnon(p) or p.flags & PG_swapcache) and m.hw.ops.page_test_and_clear_dirty(&m.hw, pfn, 1):
         set_page_dirty(m, pfn)
     if PageHuge(m, pfn):
         return

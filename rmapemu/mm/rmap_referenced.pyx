@@ -4,6 +4,7 @@
 # Kernel: mm/rmap.c (v3.2), page_referenced_one to page_referenced; page_check_address_pmd of mm/huge_memory.c.
 # Without foreign locks the entry is looked up and cleared in one operation of the arch; counts are the same.
 from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.hw.pte cimport pte_mkold, pte_pfn, pte_special, pte_young
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
 from rmapemu.mm.compound cimport PageTransHuge
@@ -61,7 +62,7 @@ cdef int huge_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint
 
 # ---------------------------------------------------------------- entries
 cdef int locked_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
-    """The same for a pte, step by step: where the VMA is locked, a lock may be someone else's, or notifiers are asked."""
+    """The same for a pte."""
     cdef mm_struct* mm = vma.vm_mm
     cdef uint64_t* pte = page_check_address(m, pfn, mm, va, &vma.leaf, False)
     cdef int ret
@@ -72,21 +73,11 @@ cdef int locked_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, ui
     return ret
 
 
-cdef inline int young_of(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
-    cdef int young
-    if vma.vm_flags & VM_LOCKED or m.nr_held_other or m.nr_notified or m.held_mask >> LOCK_PTL or m.pages[pfn].flags & PG_huge:
-        return locked_referenced_one(m, pfn, vma, va)
-    young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
-    # the page table lock is taken once an entry is present, its own page's or not
-    m.hw.cost.locks[LOCK_PTL] += young != -1
-    return young if young >= 0 else -1
-
-
-cdef inline int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
+cdef int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
                                uint64_t* vm_flags) noexcept nogil:
     cdef mm_struct* mm = vma.vm_mm
     cdef bint huge = PageTransHuge(m, pfn)
-    cdef int referenced = huge_referenced_one(m, pfn, vma, va) if huge else young_of(m, pfn, vma, va)
+    cdef int referenced = huge_referenced_one(m, pfn, vma, va) if huge else locked_referenced_one(m, pfn, vma, va)
     if referenced == -1:
         return 0
     if referenced == -2:
@@ -105,6 +96,32 @@ cdef inline int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, ui
     return referenced
 
 
+cdef inline bint plain_walk(machine* m, const page* p) noexcept nogil:
+    """No huge page, no lock that someone else holds, no notifier, no swap token: then nobody sees a page table lock taken and dropped
+    around one entry."""
+    return (not p.flags & (PG_head | PG_tail | PG_huge) and (m.nr_held_other | m.nr_notified) == 0 and m.swap_token_mm == NULL
+            and m.held_mask >> LOCK_PTL == 0)
+
+
+cdef inline int visit(machine* m, bint plain, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
+                      uint64_t* vm_flags) noexcept nogil:
+    """page_referenced_one, in one operation of the arch where that comes to the same."""
+    cdef int young
+    if rm_unlikely(not plain or vma.vm_flags & (VM_LOCKED | VM_SEQ_READ)):
+        return referenced_one(m, pfn, vma, va, mapcount, vm_flags)
+    young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
+    if young == -1:
+        return 0
+    # the page table lock is taken once an entry is present, its own page's or not
+    m.hw.cost.locks[LOCK_PTL] += 1
+    if young < 0:
+        return 0
+    mapcount[0] -= 1
+    if young:
+        vm_flags[0] |= vma.vm_flags
+    return young
+
+
 cdef int page_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
                              uint64_t* vm_flags) noexcept nogil:
     return referenced_one(m, pfn, vma, va, mapcount, vm_flags)
@@ -117,15 +134,17 @@ cdef int page_referenced_anon(machine* m, uint32_t pfn, uint32_t memcg, uint64_t
     cdef uint32_t mapcount
     cdef uint64_t va
     cdef int referenced = 0
+    cdef bint plain
     if av == NULL:
         return 0
     mapcount = m.pages[pfn].mapcount
+    plain = plain_walk(m, &m.pages[pfn])
     avc = av.head
     while avc != NULL:
         m.hw.cost.vmas_visited += 1
         va = vma_address(m, pfn, avc.vma)
         if va != <uint64_t>VMA_EFAULT and (memcg == 0 or mm_match_cgroup(avc.vma.vm_mm, memcg)):
-            referenced += referenced_one(m, pfn, avc.vma, va, &mapcount, vm_flags)
+            referenced += visit(m, plain, pfn, avc.vma, va, &mapcount, vm_flags)
             if mapcount == 0:
                 break
         avc = avc.next
@@ -140,18 +159,20 @@ cdef int page_referenced_file(machine* m, uint32_t pfn, uint32_t memcg, uint64_t
     cdef uint32_t mapcount
     cdef uint64_t va
     cdef int referenced = 0
+    cdef bint plain
     BUG_ON(m, PageAnon(&m.pages[pfn]), b"PageAnon(page)", b"page_referenced_file")
     BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"page_referenced_file")
     if mapping == NULL:
         kernel_bug(m, BUG_OOPS, b"page->mapping is NULL", b"page_referenced_file")
     i_mmap_lock(m, mapping)
     mapcount = m.pages[pfn].mapcount
+    plain = plain_walk(m, &m.pages[pfn])
     vma = vma_prio_tree_first(mapping, pgoff, pgoff)
     while vma != NULL:
         m.hw.cost.vmas_visited += 1
         va = vma_address(m, pfn, vma)
         if va != <uint64_t>VMA_EFAULT and (memcg == 0 or mm_match_cgroup(vma.vm_mm, memcg)):
-            referenced += referenced_one(m, pfn, vma, va, &mapcount, vm_flags)
+            referenced += visit(m, plain, pfn, vma, va, &mapcount, vm_flags)
             if mapcount == 0:
                 break
         vma = vma_prio_tree_next(mapping, vma, pgoff, pgoff)
@@ -159,28 +180,38 @@ cdef int page_referenced_file(machine* m, uint32_t pfn, uint32_t memcg, uint64_t
     return referenced
 
 
-cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    cdef bint anon = PageAnon(p) and not PageKsm(p)
+cdef int referenced_other(machine* m, uint32_t pfn, int is_locked, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    """File and KSM pages: their mappings are held still by the page lock. -1: someone else has it."""
     cdef bint we_locked = False
-    cdef int referenced = 0
-    vm_flags[0] = 0
-    # page_rmapping: a page in the swap cache without a mapping of its own has none, nor has a KSM page without its stable node
-    if p.mapcount <= 0 or p.mapping >> PAGE_MAPPING_SHIFT == 0:
-        return 0
-    if not is_locked and not anon:
+    cdef int referenced
+    if not is_locked:
         we_locked = trylock_page(m, pfn)
         if not we_locked:
-            return 1
+            return -1
     m.hw.cost.rmap_walks += 1
-    if anon:
-        referenced = page_referenced_anon(m, pfn, memcg, vm_flags)
-    elif PageKsm(p):
+    if PageKsm(&m.pages[pfn]):
         referenced = page_referenced_ksm(m, pfn, memcg, vm_flags)
     else:
         referenced = page_referenced_file(m, pfn, memcg, vm_flags)
     if we_locked:
         unlock_page(m, pfn)
+    return referenced
+
+
+cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    cdef const page* p = &m.pages[pfn]
+    cdef int referenced
+    vm_flags[0] = 0
+    # page_rmapping: a page in the swap cache without a mapping of its own has none, nor has a KSM page without its stable node
+    if p.mapcount <= 0 or p.mapping >> PAGE_MAPPING_SHIFT == 0:
+        return 0
+    if rm_likely(p.mapping & PAGE_MAPPING_FLAGS == PAGE_MAPPING_ANON):
+        m.hw.cost.rmap_walks += 1
+        referenced = page_referenced_anon(m, pfn, memcg, vm_flags)
+    else:
+        referenced = referenced_other(m, pfn, is_locked, memcg, vm_flags)
+        if referenced < 0:
+            return 1
     if m.hw.skey != NULL and m.hw.ops.page_test_and_clear_young(&m.hw, pfn):
         referenced += 1
     return referenced

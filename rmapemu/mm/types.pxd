@@ -3,6 +3,7 @@
 # and `machine`, which owns them all. Field names are v3.2's; what differs is said beside the field.
 # Pointers only ever point into the machine's one reservation, so that a clone is a copy and a relocation.
 from libc.stdint cimport uint64_t, int64_t, uint32_t, int32_t, uint16_t, uint8_t, int8_t
+from rmapemu.hw.costs cimport NR_LOCK_CLASSES
 from rmapemu.hw.ops cimport hw_t, addr_space, leaf_cache, rm_unlikely
 
 # ---------------------------------------------------------------- struct page
@@ -449,13 +450,12 @@ cdef struct bug_t:
     void* object                # deadlock, would_block: the lock's owner
 
 cdef enum:
-    HELD_MAX = 64               # locks that one operation can hold at a time
+    MAX_LOCK_DEPTH = 48         # as lockdep's: locks of a class held beside its first
 
 cdef struct held_lock:
     void* object                # what has the lock: anon_vma, mm_struct, address_space, page; NULL: one of a kind
-    uint16_t lock_class
-    uint16_t mode               # 1 exclusive, 0 shared
-    uint32_t mask               # machine.held_mask before it was taken
+    uint32_t lock_class
+    uint32_t pad
 
 cdef struct sysctl_t:
     uint64_t swappiness         # 0..100
@@ -539,9 +539,10 @@ cdef struct machine:
     config_t config
     reclaim_policy* policy      # NULL: v3.2's two lists
     # locks and bugs
-    held_lock held_stack[HELD_MAX]      # what the running operation holds, in the order taken
-    uint32_t held_top
+    void* held[NR_LOCK_CLASSES]     # by lock_class, what has the lock that the running operation holds; only where held_mask says so
     uint32_t held_mask          # bit per lock_class
+    uint32_t nr_held_more
+    held_lock held_more[MAX_LOCK_DEPTH]     # second ones of a class (nested, or trylocks), in the order taken
     uint32_t nr_held_other      # locks held by "someone else" (0: every trylock of a free lock succeeds)
     uint32_t other_mask         # bit per lock_class: a lock that is one of a kind is held by "someone else"
     uint32_t nr_notified        # mms with mmu notifiers

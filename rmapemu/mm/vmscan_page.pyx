@@ -8,6 +8,7 @@ from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.filemap cimport __delete_from_page_cache, clear_page_dirty_for_io, writepage
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport free_pages
+from rmapemu.mm.page_writeback cimport AOP_WRITEPAGE_ACTIVATE
 from rmapemu.mm.rmap cimport SWAP_AGAIN, SWAP_FAIL, SWAP_MLOCK, TTU_IGNORE_ACCESS, TTU_UNMAP
 from rmapemu.mm.rmap_referenced cimport page_referenced
 from rmapemu.mm.rmap_unmap cimport try_to_unmap
@@ -17,9 +18,6 @@ from rmapemu.mm.swap_state cimport __delete_from_swap_cache, add_to_swap
 from rmapemu.mm.swapfile cimport swapcache_free, try_to_free_swap
 from rmapemu.mm.types cimport *
 from rmapemu.mm.unevictable cimport evictable, putback_lru_page
-
-cdef enum:
-    AOP_WRITEPAGE_ACTIVATE = 0x80000
 
 cdef enum:  # page_references
     PAGEREF_RECLAIM = 0

@@ -86,12 +86,24 @@ cdef inline uint64_t* leaf_of(const pt_format* f, hw_t* h, addr_space* s, uint64
 
 # The same, counted, and first through the cache of a VMA where there is one.
 cdef inline uint64_t* kernel_walk(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil:
+    cdef uint64_t key = va >> f.level[1].shift
+    cdef leaf_cache* slot
+    if c == NULL or c.key != key:
+        slot = &s.pde[key & (PDE_SLOTS - 1)]
+        if rm_unlikely(s.pde == NULL or slot.key != key):
+            # through the pointer: never inlined, so that the common case needs no registers saved
+            return h.ops.walk_tables(h, s, va, c)
+        if c == NULL:
+            c = slot
+        else:
+            c[0] = slot[0]
+    h.cost.table_levels += levels_of(f, s)
+    return c.leaf + index_of(f, va, 0)
+
+cdef uint64_t* walk_tables(hw_t* h, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
     cdef int level
-    cdef uint64_t* p
-    if c != NULL and c.key == va >> f.level[1].shift:
-        h.cost.table_levels += levels_of(f, s)
-        return c.leaf + index_of(f, va, 0)
-    p = leaf_of(f, h, s, va, &level)
+    cdef uint64_t* p = leaf_of(f, h, s, va, &level)
     h.cost.table_levels += levels_read(f, s, level)
     if c != NULL and p != NULL:
         c.key = va >> f.level[1].shift
