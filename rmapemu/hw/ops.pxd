@@ -90,6 +90,8 @@ cdef struct hw_ops:
                              fault_t fault, void* ctx, int* err, touched_t touched) noexcept nogil
     # --- entries
     uint64_t* (*find_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # NULL: no leaf table (or a huge leaf)
+    # the CPU's walk where no host cache knows the leaf table: the entry where it ends and its level, NULL beyond the address space
+    uint64_t* (*hw_walk_tables)(hw_t* h, addr_space* s, uint64_t va, int* level) noexcept nogil
     # the walk behind find_pte and check_address where no host cache knows the leaf table; c: the VMA's cache to fill, or NULL
     uint64_t* (*walk_tables)(hw_t* h, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil
     uint64_t* (*find_pmd)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # level-1 entry; NULL: no table of it

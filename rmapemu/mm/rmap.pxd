@@ -31,13 +31,12 @@ cdef uint64_t huge_pgoff(machine* m, uint32_t pfn) noexcept nogil
 cdef inline uint64_t vma_address(machine* m, uint32_t pfn, const vm_area_struct* vma) noexcept nogil:
     """The address where the page is expected in the VMA, or <uint64_t>-EFAULT."""
     cdef uint64_t pgoff = m.pages[pfn].index
-    cdef uint64_t va
+    cdef uint64_t offset
     if rm_unlikely(vma.vm_flags & VM_HUGETLB):
         pgoff = huge_pgoff(m, pfn)
-    va = vma.vm_start + ((pgoff - vma.vm_pgoff) << m.page_shift)
-    if va < vma.vm_start or va >= vma.vm_end:
-        return <uint64_t>VMA_EFAULT
-    return va
+    # address < vm_start || address >= vm_end, in one comparison
+    offset = (pgoff - vma.vm_pgoff) << m.page_shift
+    return vma.vm_start + offset if offset < vma.vm_end - vma.vm_start else <uint64_t>VMA_EFAULT
 
 cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil       # or <uint64_t>-EFAULT
 cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil

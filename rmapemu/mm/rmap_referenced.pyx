@@ -97,26 +97,21 @@ cdef int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t 
 
 
 cdef inline bint plain_walk(machine* m, const page* p) noexcept nogil:
-    """No huge page, no lock that someone else holds, no notifier, no swap token: then nobody sees a page table lock taken and dropped
-    around one entry."""
+    """No huge page, no lock that someone else holds, no notifier, no swap token: then nobody sees the locks taken and dropped around
+    an entry."""
     return (not p.flags & (PG_head | PG_tail | PG_huge) and (m.nr_held_other | m.nr_notified) == 0 and m.swap_token_mm == NULL
             and m.held_mask >> LOCK_PTL == 0)
 
 
-cdef inline int visit(machine* m, bint plain, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint32_t* mapcount,
-                      uint64_t* vm_flags) noexcept nogil:
-    """page_referenced_one, in one operation of the arch where that comes to the same."""
-    cdef int young
-    if rm_unlikely(not plain or vma.vm_flags & (VM_LOCKED | VM_SEQ_READ)):
-        return referenced_one(m, pfn, vma, va, mapcount, vm_flags)
-    young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
+cdef inline int plain_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint64_t* vm_flags) noexcept nogil:
+    """page_referenced_one of a VMA neither locked nor read in sequence, in one operation of the arch: the old young bit, -1 where the
+    page is not mapped. The page table lock is taken once an entry is present, its own page's or not."""
+    cdef int young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
     if young == -1:
-        return 0
-    # the page table lock is taken once an entry is present, its own page's or not
+        return -1
     m.hw.cost.locks[LOCK_PTL] += 1
     if young < 0:
-        return 0
-    mapcount[0] -= 1
+        return -1
     if young:
         vm_flags[0] |= vma.vm_flags
     return young
@@ -128,27 +123,66 @@ cdef int page_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint
 
 
 # ---------------------------------------------------------------- walks
-cdef int page_referenced_anon(machine* m, uint32_t pfn, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
-    cdef anon_vma* av = page_lock_anon_vma(m, pfn)
-    cdef anon_vma_chain* avc
-    cdef uint32_t mapcount
+cdef int walk_anon(machine* m, uint32_t pfn, anon_vma_chain* avc, uint32_t mapcount, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    """page_referenced_anon under its lock, from a link of the chain on."""
     cdef uint64_t va
     cdef int referenced = 0
-    cdef bint plain
-    if av == NULL:
-        return 0
-    mapcount = m.pages[pfn].mapcount
-    plain = plain_walk(m, &m.pages[pfn])
-    avc = av.head
     while avc != NULL:
         m.hw.cost.vmas_visited += 1
         va = vma_address(m, pfn, avc.vma)
         if va != <uint64_t>VMA_EFAULT and (memcg == 0 or mm_match_cgroup(avc.vma.vm_mm, memcg)):
-            referenced += visit(m, plain, pfn, avc.vma, va, &mapcount, vm_flags)
+            referenced += referenced_one(m, pfn, avc.vma, va, &mapcount, vm_flags)
             if mapcount == 0:
                 break
         avc = avc.next
+    return referenced
+
+
+cdef int page_referenced_anon(machine* m, uint32_t pfn, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
+    cdef anon_vma* av = page_lock_anon_vma(m, pfn)
+    cdef int referenced
+    if av == NULL:
+        return 0
+    referenced = walk_anon(m, pfn, av.head, m.pages[pfn].mapcount, memcg, vm_flags)
     page_unlock_anon_vma(m, av)
+    return referenced
+
+
+cdef int rest_of_walk(machine* m, uint32_t pfn, anon_vma* av, anon_vma_chain* avc, int mapcount, uint64_t* vm_flags) noexcept nogil:
+    """A plain walk has met a VMA that is not: from here on under the anon_vma's lock, which is counted already."""
+    cdef int referenced
+    m.hw.cost.locks[LOCK_ANON_VMA] -= 1
+    anon_vma_lock(m, av)
+    referenced = walk_anon(m, pfn, avc, mapcount, 0, vm_flags)
+    anon_vma_unlock(m, av)
+    return referenced
+
+
+cdef inline int plain_referenced_anon(machine* m, uint32_t pfn, anon_vma* av, uint64_t* vm_flags) noexcept nogil:
+    """page_referenced_anon where plain_walk holds, with half of its instructions: nothing is noted that nobody can see."""
+    cdef const page* p = &m.pages[pfn]
+    cdef anon_vma_chain* avc = av.head
+    cdef vm_area_struct* vma
+    cdef uint64_t offset
+    cdef int left = p.mapcount
+    cdef int young, referenced = 0
+    m.hw.cost.rcu_read_lock += 1
+    m.hw.cost.locks[LOCK_ANON_VMA] += 1
+    while avc != NULL:
+        vma = avc.vma
+        if rm_unlikely(vma.vm_flags & (VM_LOCKED | VM_SEQ_READ | VM_HUGETLB)):
+            return referenced + rest_of_walk(m, pfn, av, avc, left, vm_flags)
+        m.hw.cost.vmas_visited += 1
+        # vma_address
+        offset = (p.index - vma.vm_pgoff) << m.page_shift
+        if offset < vma.vm_end - vma.vm_start:
+            young = plain_one(m, pfn, vma, vma.vm_start + offset, vm_flags)
+            if young >= 0:
+                referenced += young
+                left -= 1
+                if left == 0:
+                    break
+        avc = avc.next
     return referenced
 
 
@@ -159,20 +193,18 @@ cdef int page_referenced_file(machine* m, uint32_t pfn, uint32_t memcg, uint64_t
     cdef uint32_t mapcount
     cdef uint64_t va
     cdef int referenced = 0
-    cdef bint plain
     BUG_ON(m, PageAnon(&m.pages[pfn]), b"PageAnon(page)", b"page_referenced_file")
     BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"page_referenced_file")
     if mapping == NULL:
         kernel_bug(m, BUG_OOPS, b"page->mapping is NULL", b"page_referenced_file")
     i_mmap_lock(m, mapping)
     mapcount = m.pages[pfn].mapcount
-    plain = plain_walk(m, &m.pages[pfn])
     vma = vma_prio_tree_first(mapping, pgoff, pgoff)
     while vma != NULL:
         m.hw.cost.vmas_visited += 1
         va = vma_address(m, pfn, vma)
         if va != <uint64_t>VMA_EFAULT and (memcg == 0 or mm_match_cgroup(vma.vm_mm, memcg)):
-            referenced += visit(m, plain, pfn, vma, va, &mapcount, vm_flags)
+            referenced += referenced_one(m, pfn, vma, va, &mapcount, vm_flags)
             if mapcount == 0:
                 break
         vma = vma_prio_tree_next(mapping, vma, pgoff, pgoff)
@@ -200,6 +232,7 @@ cdef int referenced_other(machine* m, uint32_t pfn, int is_locked, uint32_t memc
 
 cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg, uint64_t* vm_flags) noexcept nogil:
     cdef const page* p = &m.pages[pfn]
+    cdef anon_vma* av
     cdef int referenced
     vm_flags[0] = 0
     # page_rmapping: a page in the swap cache without a mapping of its own has none, nor has a KSM page without its stable node
@@ -207,7 +240,11 @@ cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg
         return 0
     if rm_likely(p.mapping & PAGE_MAPPING_FLAGS == PAGE_MAPPING_ANON):
         m.hw.cost.rmap_walks += 1
-        referenced = page_referenced_anon(m, pfn, memcg, vm_flags)
+        av = page_anon_vma(m, p)
+        if rm_likely(memcg == 0 and plain_walk(m, p) and av.root.lock == LOCK_FREE):
+            referenced = plain_referenced_anon(m, pfn, av, vm_flags)
+        else:
+            referenced = page_referenced_anon(m, pfn, memcg, vm_flags)
     else:
         referenced = referenced_other(m, pfn, is_locked, memcg, vm_flags)
         if referenced < 0:
@@ -215,12 +252,3 @@ cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg
     if m.hw.skey != NULL and m.hw.ops.page_test_and_clear_young(&m.hw, pfn):
         referenced += 1
     return referenced
-
-
-cdef void rmap_prefetch(machine* m, uint32_t pfn) noexcept nogil:
-    """Only a hint; the first VMA of the anon_vma is the likely one."""
-    cdef anon_vma* av = page_anon_vma(m, &m.pages[pfn])
-    cdef vm_area_struct* vma
-    if av != NULL and av.head != NULL:
-        vma = av.head.vma
-        m.hw.ops.prefetch_pte(&m.hw, &vma.vm_mm.hw, vma.vm_start + ((m.pages[pfn].index - vma.vm_pgoff) << m.page_shift))

@@ -13,6 +13,6 @@ cdef inline bint evictable(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     if p.flags & PG_mlocked:
         return False
-    if p.mapping == 0 or p.mapping & PAGE_MAPPING_ANON or p.flags & PG_swapcache:
+    if p.mapping & PAGE_MAPPING_ANON or p.mapping == 0 or p.flags & PG_swapcache:
         return True
     return not page_file_mapping(m, p).unevictable

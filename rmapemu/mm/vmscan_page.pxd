@@ -23,9 +23,10 @@ cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, 
 cdef inline uint32_t look_ahead(machine* m, uint32_t pfn) noexcept nogil:
     """One step further towards the head than the batch in work: that page and its entry will be needed in the next batch.
     Only a hint: the neighbour may have moved, its links always name some page."""
+    cdef const page* p = &m.pages[pfn]
     if pfn == 0 or pfn >= m.nr_frames:
         return 0
-    rmap_prefetch(m, pfn)
-    pfn = m.pages[pfn].prev
+    rmap_prefetch(m, p)
+    pfn = p.prev
     rm_prefetch(&m.pages[pfn])
     return pfn

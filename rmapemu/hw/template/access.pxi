@@ -34,7 +34,7 @@ cdef inline bint permitted(const pt_format* f, uint64_t e, int kind) noexcept no
 # Loads the translation of the entry into the TLB, or -1 if it does not allow the access. Sets young, dirty, R and C.
 cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t* p, int level) noexcept nogil:
     cdef uint64_t e = p[0]
-    cdef uint64_t want = f.young | f.dirty if kind & ACCESS_WRITE else f.young
+    cdef uint64_t want = f.young
     cdef uint32_t pfn
     cdef bint store
     if rm_likely(level == 0):
@@ -47,6 +47,8 @@ cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va
         return -1
     if not permitted(f, e, kind):
         return -1
+    if kind & ACCESS_WRITE:
+        want |= f.dirty
     if want and (e & want) != want:
         e |= want
         p[0] = e
