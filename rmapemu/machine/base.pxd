@@ -28,6 +28,9 @@ cdef class MachineBase:
     cdef dict file_names                # ino -> (generation, name)
     cdef object block_function          # lab.on_block: what runs when a blocking lock is waited for
     cdef object block_error             # an exception that it raised
+    cdef dict avcs                      # anon_vma_chains linked nowhere: number of the allocation -> offset in the arena
+    cdef dict notifiers                 # pid -> [(number, {operation: function or bool})], newest first
+    cdef int64_t next_notifier
     cdef list swap_sizes                # bytes of each area
     cdef int readable(self) except -1   # raises when closed
     cdef int usable(self) except -1     # raises when closed, dead or busy

@@ -37,6 +37,8 @@ cdef class MachineBase:
 
     def __cinit__(self):
         self.m = NULL
+        self.avcs = {}
+        self.notifiers = {}
 
     def __dealloc__(self):
         if self.m != NULL:

@@ -176,6 +176,14 @@ cdef void move_all(machine* n, const move_t* d) noexcept nogil:
         moved(d, &n.policy.state)
 
 
+cdef void forget_notifiers(machine* n) noexcept nogil:
+    """They are Python's, and stay with the original."""
+    cdef uint64_t i
+    for i in range(n.kmem[KMEM_MM].used_bytes // sizeof(mm_struct)):
+        (<mm_struct*>n.kmem[KMEM_MM].base)[i].notifiers = 0
+    n.nr_notified = 0
+
+
 cdef machine* copy_machine(machine* m) noexcept nogil:
     cdef machine* n = <machine*>calloc(1, sizeof(machine))
     cdef move_t d
@@ -206,6 +214,8 @@ def clone_machine(Machine machine not None):
         raise MemoryError("no host memory for a second machine")
     twin.m.py = <void*>twin
     twin.m.block_callback = NULL
+    forget_notifiers(twin.m)
+    twin.avcs = dict(machine.avcs)
     twin.by_hand = machine.by_hand
     twin.backend = machine.backend
     twin.policy = machine.policy

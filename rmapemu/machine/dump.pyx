@@ -20,7 +20,7 @@ from rmapemu.machine.names import LRU
 
 
 def dump_machine(Machine machine not None):
-    """The whole state. Keys: machine, pages, lists, free, processes, anon_vmas, files, swap, vmstat, cost."""
+    """The whole state. Keys: machine, pages, lists, free, processes, anon_vmas, files, stable_nodes, swap, memcg, vmstat, cost."""
     machine.readable()
     m = machine.m
     return {
@@ -31,7 +31,9 @@ def dump_machine(Machine machine not None):
         "processes": {pid: _process(machine, pid) for pid in sorted(machine.tasks)},
         "anon_vmas": _anon_vmas(m),
         "files": _files(machine),
+        "stable_nodes": _stable_nodes(m),
         "swap": [_area(m, &m.swap_info[t]) for t in range(<int>m.nr_swapfiles)],
+        "memcg": {i: _group(&m.memcg[i]) for i in range(NR_MEMCG) if m.memcg[i].pgpgin or m.memcg[i].usage or m.memcg[i].file_mapped},
         "vmstat": machine.vmstat,
         "cost": machine.cost.as_dict(),
     }
@@ -86,7 +88,8 @@ cdef object mapping_name(machine* m, const page* p):
     if p.mapping == 0:
         return None
     if PageKsm(p):
-        return f"stable_node {(<stable_node*>m.kmem[KMEM_STABLE_NODE].base)[p.mapping >> PAGE_MAPPING_SHIFT].serial}"
+        node = (<stable_node*>m.kmem[KMEM_STABLE_NODE].base)[p.mapping >> PAGE_MAPPING_SHIFT].serial
+        return f"stable_node {node}" if node else "ksm"
     if PageAnon(p):
         return f"anon_vma {page_anon_vma(m, p).serial}"
     return f"file {page_file_mapping(m, p).ino}"
@@ -100,7 +103,30 @@ cdef object _page(machine* m, uint32_t pfn):
     }
     if m.hw.skey != NULL:
         one["key"] = m.hw.skey[pfn]
+    if m.page_cgroup[pfn]:
+        one["memcg"] = [m.page_cgroup[pfn] >> PCG_GROUP_SHIFT, m.page_cgroup[pfn] & ((1 << PCG_GROUP_SHIFT) - 1)]
     return one
+
+
+cdef object _group(mem_cgroup* g):
+    return {"usage": g.usage, "cache": g.cache, "rss": g.rss, "file_mapped": g.file_mapped, "pgpgin": g.pgpgin, "pgpgout": g.pgpgout}
+
+
+cdef object _stable_nodes(machine* m):
+    cdef stable_node* nodes = <stable_node*>m.kmem[KMEM_STABLE_NODE].base
+    cdef rmap_item* item
+    cdef uint64_t i
+    found = {}
+    for i in range(1, m.kmem[KMEM_STABLE_NODE].used_bytes // sizeof(stable_node)):
+        if nodes[i].kpfn == 0:              # freed
+            continue
+        items = []
+        item = nodes[i].hlist
+        while item != NULL:
+            items.append([item.serial, item.mm.pid, item.address, item.anon_vma.serial])
+            item = item.next
+        found[nodes[i].serial] = {"kpfn": nodes[i].kpfn, "items": items}
+    return found
 
 
 cdef object _lru(machine* m, zone* z, int lru):
@@ -164,7 +190,8 @@ cdef object _process(Machine machine, uint32_t pid):
         "total_vm": mm.total_vm, "shared_vm": mm.shared_vm, "exec_vm": mm.exec_vm, "stack_vm": mm.stack_vm, "locked_vm": mm.locked_vm,
         "start_brk": mm.start_brk, "brk": mm.brk, "start_stack": mm.start_stack, "mmap_base": mm.mmap_base, "def_flags": mm.def_flags,
         "free_area_cache": mm.free_area_cache, "cached_hole_size": mm.cached_hole_size, "maj_flt": mm.maj_flt, "min_flt": mm.min_flt,
-        "mmap_sem": mm.mmap_sem, "memcg": mm.memcg, "mmap_cache": mm.mmap_cache.serial if mm.mmap_cache != NULL else 0,
+        "mmap_sem": mm.mmap_sem, "memcg": mm.memcg, "notifiers": mm.notifiers,
+        "mmap_cache": mm.mmap_cache.serial if mm.mmap_cache != NULL else 0,
         "vmas": [_vma(mm.vmas[i]) for i in range(mm.map_count)],
         "entries": entries, "huge": huge, "tables": tables, "tlb": _tlb(machine.m, mm),
     }

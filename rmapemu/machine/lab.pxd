@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The workbench.
 from libc.stdint cimport uint32_t
-from rmapemu.machine.lab_pte cimport LabPte
+from rmapemu.machine.lab_notify cimport LabNotify
 
-cdef class Lab(LabPte):
+cdef class Lab(LabNotify):
     cdef uint32_t* _mutex(self, str lock, object owner) except NULL     # its state word

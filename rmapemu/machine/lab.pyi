@@ -2,11 +2,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rmapemu.machine.lab_pte import LabPte
+from rmapemu.machine.lab_notify import LabNotify
 from rmapemu.machine.page import Page
 from rmapemu.machine.process import Process
 
-class Lab(LabPte):
+class Lab(LabNotify):
     def hold(self, lock: str, owner: Any, mode: str = ...) -> None: ...
     def release(self, lock: str, owner: Any) -> None: ...
     def lock_page(self, page: Page) -> None: ...

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 from rmapemu.hw.costs cimport *
 from rmapemu.machine.file cimport file_handle, mapping_arg
-from rmapemu.machine.lab_pte cimport LabPte
+from rmapemu.machine.lab_notify cimport LabNotify
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport page_handle
 from rmapemu.machine.process_view cimport mm_arg
@@ -38,6 +38,7 @@ cdef int ask(machine* m, int lock_class, void* owner) noexcept nogil:
 
 cdef bint call_python(machine* m, int lock_class, void* owner) noexcept:
     cdef Machine self = <Machine>m.py
+    before = self.in_callback
     self.in_callback = True
     try:
         return bool(self.block_function(LOCK_NAMES[lock_class], owner_handle(self, lock_class, owner)))
@@ -45,7 +46,7 @@ cdef bint call_python(machine* m, int lock_class, void* owner) noexcept:
         self.block_error = error
         return False
     finally:
-        self.in_callback = False
+        self.in_callback = before
 
 
 cdef object owner_handle(Machine self, int lock_class, void* owner):
@@ -61,7 +62,7 @@ cdef object owner_handle(Machine self, int lock_class, void* owner):
     return (<anon_vma*>owner).serial if lock_class == LOCK_ANON_VMA else None
 
 
-cdef class Lab(LabPte):
+cdef class Lab(LabNotify):
     """The workbench: any state built by hand, raw. What it does costs nothing and is no event; its own allocations never fail by order.
 
     >>> from rmapemu import Machine

@@ -61,16 +61,22 @@ cdef class LabPage(LabVma):
     """Pages and their fields; the lists; the swap cache."""
 
     def page(self, str kind="plain"):
-        """A Page with one reference, the bench's: ``"plain"``, or the head of a ``"thp"`` or ``"huge"`` (hugetlb) page."""
+        """A Page with one reference, the bench's: ``"plain"``, the head of a ``"thp"`` or ``"huge"`` (hugetlb) page, or ``"ksm"``, a page
+        that is KSM's and has no stable node yet (``stable_node``).
+        """
         cdef uint64_t a[1]
         cdef uint32_t pfn
         self.open()
-        pick(kind, ("plain", "thp", "huge"), "kind")
-        a[0] = 0 if kind == "plain" else self.machine.m.hw.fmt.level[1].shift - self.machine.m.page_shift
+        pick(kind, ("plain", "thp", "huge", "ksm"), "kind")
+        if kind == "huge" and not self.machine.m.config.hugetlb_page or kind == "ksm" and not self.machine.m.config.ksm:
+            raise ValueError(f"kind={kind!r}: config: the machine is without it")
+        a[0] = 0 if kind in ("plain", "ksm") else self.machine.m.hw.fmt.level[1].shift - self.machine.m.page_shift
         if a[0] >= MAX_ORDER:
             raise ValueError(f"kind={kind!r}: larger than a block can be")
         pfn = <uint32_t>self.do(op_page, a)
-        if kind != "plain":
+        if kind == "ksm":
+            self.machine.m.pages[pfn].mapping = PAGE_MAPPING_FLAGS
+        elif kind != "plain":
             prep_compound_page(self.machine.m, pfn, <uint32_t>a[0], PG_huge if kind == "huge" else 0)
         return page_handle(self.machine, pfn)
 

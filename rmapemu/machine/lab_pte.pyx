@@ -4,6 +4,7 @@
 # Kernel: include/asm/pgtable.h. Where an arch keeps young and dirty in the storage key, young= and dirty= set the frame's key.
 from libc.errno cimport EFAULT, EINVAL, ENOMEM
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from rmapemu.hw.costs cimport costs_t
 from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.ops cimport addr_space
 from rmapemu.hw.pte cimport *
@@ -125,8 +126,10 @@ cdef class LabPte(LabPage):
         pte = peek_pte(self.machine.m, to, address_arg(address))
         return None if pte == NULL else decode_pte(self.machine.m.hw.fmt, pte[0])
 
-    def set_pmd(self, mm, address, page=None, *, write=False, young=False, dirty=False):
-        """Writes the entry above the leaf tables: a huge one of the Page, or empty. Not where a leaf table hangs."""
+    def set_pmd(self, mm, address, page=None, *, write=False, young=False, dirty=False, splitting=False, migration=None):
+        """Writes the entry above the leaf tables: a huge one of the Page, with ``splitting`` one that is being split, a hugetlb page's
+        ``migration=page`` entry (with ``write``), or empty. Not where a leaf table hangs.
+        """
         cdef uint64_t a[3]
         cdef mm_struct* to
         cdef machine* m
@@ -140,9 +143,24 @@ cdef class LabPte(LabPage):
         a[2] = m.hw.fmt.level[1].empty
         if page is not None:
             a[2] = m.hw.ops.make_huge(&m.hw, self._present(<uint64_t>to, a[1], pfn_of(self.machine, page, True), write, young, dirty,
-            False, False))
+                                                           False, splitting))
+        elif migration is not None:
+            a[2] = swp_entry_to_pte(m.hw.fmt, swp_entry(SWP_MIGRATION_WRITE if write else SWP_MIGRATION_READ,
+                                                        pfn_of(self.machine, migration, True)))
         if self.do(op_write_pmd, a) < 0:
             raise ValueError(f"{a[1]:#x}: a leaf table hangs there")
+
+    def get_pmd(self, mm, address):
+        """The entry above the leaf tables as a number; None where there is no table of them."""
+        cdef uint64_t* pmd
+        cdef mm_struct* to
+        cdef costs_t cost
+        self.open()
+        to = mm_arg(self.machine, mm)
+        cost = self.machine.m.hw.cost
+        pmd = self.machine.m.hw.ops.find_pmd(&self.machine.m.hw, &to.hw, address_arg(address))
+        self.machine.m.hw.cost = cost
+        return None if pmd == NULL else pmd[0]
 
     def touch(self, mm, address, str kind="r"):
         """One access by the hardware, counted, that does not fault: did it go through?"""

@@ -252,15 +252,6 @@ cdef class LabVma(Bench):
             to.locked_vm = parse_int(value, "value", 0)
         return to.locked_vm
 
-    def memcg(self, mm, group=None):
-        """The number of the mm's group (0: root); sets it first where one is given."""
-        cdef mm_struct* to
-        self.open()
-        to = mm_arg(self.machine, mm)
-        if group is not None:
-            to.memcg = parse_int(group, "group", 0, 0xffffffff)
-        return to.memcg
-
     def set_current(self, mm):
         """Makes it the running process; None: none."""
         self.open()

@@ -26,3 +26,6 @@ CONFIG = (
 
 BUGS = ("none", "BUG_ON", "VM_BUG_ON", "deadlock", "oops", "lock order", "would block")
 """bug_kind."""
+
+NOTIFIER_OPS = ("clear_flush_young", "invalidate_page", "invalidate_range_start", "invalidate_range_end", "release")
+"""notifier_op: what an mmu notifier can be told."""

@@ -15,6 +15,10 @@ cdef void anon_vma_free(machine* m, anon_vma* av) noexcept nogil
 cdef anon_vma_chain* anon_vma_chain_alloc(machine* m, uint32_t gfp) noexcept nogil
 cdef void anon_vma_chain_free(machine* m, anon_vma_chain* avc) noexcept nogil
 cdef void anon_vma_chain_link(machine* m, vm_area_struct* vma, anon_vma_chain* avc, anon_vma* av) noexcept nogil
+cdef void anon_vma_ctor(anon_vma* av) noexcept nogil                                             # what a fresh object looks like
+# The root's lock over a chain: takes av's root's instead of root's where they differ (None: NULL); returns the one that is held.
+cdef anon_vma* lock_anon_vma_root(machine* m, anon_vma* root, anon_vma* av) noexcept nogil
+cdef void unlock_anon_vma_root(machine* m, anon_vma* root) noexcept nogil
 cdef void put_anon_vma(machine* m, anon_vma* av) noexcept nogil
 cdef void __put_anon_vma(machine* m, anon_vma* av) noexcept nogil
 cdef anon_vma* page_get_anon_vma(machine* m, uint32_t pfn) noexcept nogil

@@ -16,6 +16,14 @@ cdef enum:
 
 
 # ---------------------------------------------------------------- objects
+cdef void anon_vma_ctor(anon_vma* av) noexcept nogil:
+    """All zero, as fresh memory of the arena is: the slab needs not run it."""
+    av.lock = LOCK_FREE
+    av.refcount = 0
+    av.head = NULL
+    av.tail = NULL
+
+
 cdef anon_vma* anon_vma_alloc(machine* m) noexcept nogil:
     cdef anon_vma* av = <anon_vma*>kmem_cache_alloc(m, KMEM_ANON_VMA, GFP_KERNEL)
     if av != NULL:

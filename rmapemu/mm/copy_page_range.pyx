@@ -10,6 +10,7 @@ from rmapemu.hw.pte cimport pte_file, pte_present, pte_to_swp_entry, swp_entry, 
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport entry_pfn, is_cow_mapping, plain_entry, plain_entry_init, plain_pfn, vm_normal_page
 from rmapemu.mm.mmlist cimport mmlist_add_behind
+from rmapemu.mm.mmu_notifier cimport mmu_notifier_invalidate_range_end, mmu_notifier_invalidate_range_start
 from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
@@ -86,13 +87,11 @@ cdef int copy_pte_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_stru
     return 0 if n >= 0 and done == n else -ENOMEM
 
 
-cdef int copy_page_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, vm_area_struct* dst_vma) noexcept nogil:
+cdef int copy_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma) noexcept nogil:
     cdef uint64_t leaf_bytes = <uint64_t>1 << m.hw.fmt.level[1].shift
     cdef uint64_t table_bytes = leaf_bytes << m.hw.fmt.level[1].index_bits
     cdef uint64_t va = vma.vm_start
     cdef uint64_t end
-    if not vma.vm_flags & (VM_HUGETLB | VM_NONLINEAR | VM_PFNMAP | VM_INSERTPAGE) and vma.anon_vma == NULL:
-        return 0                        # the child's faults find the file's pages again
     while va < vma.vm_end:
         if m.hw.ops.find_pmd(&m.hw, &src.hw, va) == NULL:
             va = (va | (table_bytes - 1)) + 1
@@ -106,3 +105,16 @@ cdef int copy_page_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_str
         if va == 0:
             break
     return 0
+
+
+cdef int copy_page_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma, vm_area_struct* dst_vma) noexcept nogil:
+    cdef int err
+    if not vma.vm_flags & (VM_HUGETLB | VM_NONLINEAR | VM_PFNMAP | VM_INSERTPAGE) and vma.anon_vma == NULL:
+        return 0                        # the child's faults find the file's pages again
+    # the parent's entries are write-protected, which whoever copies them has to know
+    if is_cow_mapping(vma.vm_flags):
+        mmu_notifier_invalidate_range_start(m, src, vma.vm_start, vma.vm_end)
+    err = copy_range(m, dst, src, vma)
+    if is_cow_mapping(vma.vm_flags):
+        mmu_notifier_invalidate_range_end(m, src, vma.vm_start, vma.vm_end)
+    return err

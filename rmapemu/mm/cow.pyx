@@ -11,6 +11,7 @@ from rmapemu.mm.filemap cimport i_size_pages
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport *
 from rmapemu.mm.mlock cimport munlock_vma_page
+from rmapemu.mm.mmu_notifier cimport mmu_notifier_invalidate_page
 from rmapemu.mm.page_alloc cimport alloc_pages, get_page, put_page
 from rmapemu.mm.page_writeback cimport set_page_dirty
 from rmapemu.mm.rmap_add cimport page_add_new_anon_rmap, page_move_anon_rmap, page_remove_rmap
@@ -102,6 +103,7 @@ cdef inline void wp_install(machine* m, mm_struct* mm, vm_area_struct* vma, uint
     m.hw.ops.clear_flush(&m.hw, &mm.hw, va, pte)
     page_add_new_anon_rmap(m, new, vma, va)
     m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, entry)
+    mmu_notifier_invalidate_page(m, mm, va)             # set_pte_at_notify, to those without change_pte
     m.hw.ops.update_mmu(&m.hw, &mm.hw, va, pte, ACCESS_WRITE)
     if old:
         page_remove_rmap(m, old)

@@ -12,6 +12,7 @@ from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport copy_page_range, get_mm_rss, handle_mm_fault, VM_FAULT_ERROR
 from rmapemu.mm.mmap cimport *
 from rmapemu.mm.mmlist cimport mmlist_add, mmlist_del
+from rmapemu.mm.mmu_notifier cimport mmu_notifier_release
 from rmapemu.mm.prio_tree cimport vma_nonlinear_add, vma_prio_tree_insert
 from rmapemu.mm.types cimport *
 
@@ -50,6 +51,7 @@ cdef mm_struct* mm_alloc(machine* m) noexcept nogil:
 
 
 cdef void mmput(machine* m, mm_struct* mm) noexcept nogil:
+    mmu_notifier_release(m, mm)
     exit_mmap(m, mm)
     mmlist_del(m, mm)
     if m.swap_token_mm == mm:
@@ -223,6 +225,7 @@ cdef int exec_mmap(machine* m, mm_struct* mm) noexcept nogil:
     mmlist_del(m, mm)
     if m.swap_token_mm == mm:
         m.swap_token_mm = NULL              # it was the old address space's
+    mmu_notifier_release(m, mm)
     take_over(m, mm, new)
     if listed:
         mmlist_add(m, mm)

@@ -12,6 +12,7 @@ from rmapemu.mm.lock cimport *
 from rmapemu.mm.mmap cimport (
     find_vma_prev, isolate_range, vm_enough_memory, vm_get_page_prot, vm_stat_account, vma_merge, vma_wants_writenotify
 )
+from rmapemu.mm.mmu_notifier cimport mmu_notifier_invalidate_range_end, mmu_notifier_invalidate_range_start
 from rmapemu.mm.types cimport *
 
 cdef enum:
@@ -97,7 +98,9 @@ cdef int mprotect_fixup(machine* m, vm_area_struct** vmap, vm_area_struct* prev,
     if vma_wants_writenotify(m, vma):
         vma.vm_page_prot = vm_get_page_prot(m, newflags & ~<uint64_t>VM_SHARED)
         dirty_accountable = True
+    mmu_notifier_invalidate_range_start(m, mm, start, end)
     change_protection(m, vma, start, end, vma.vm_page_prot, dirty_accountable)
+    mmu_notifier_invalidate_range_end(m, mm, start, end)
     vm_stat_account(mm, oldflags, vma.vm_file, -<int64_t>pages)
     vm_stat_account(mm, newflags, vma.vm_file, pages)
     return 0

@@ -14,5 +14,8 @@ cdef void hugepage_add_new_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* v
 cdef void __page_set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive) noexcept nogil
 cdef void __page_check_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil
 
+# hugetlb's, of a BUG_ON of its own
+cdef void __hugepage_set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive) noexcept nogil
+
 cdef inline void page_dup_rmap(machine* m, uint32_t pfn) noexcept nogil:
     m.pages[pfn].mapcount += 1

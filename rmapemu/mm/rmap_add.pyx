@@ -26,6 +26,9 @@ cdef void page_move_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uin
     VM_BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"page_move_anon_rmap")
     VM_BUG_ON(m, vma.anon_vma == NULL, b"!anon_vma", b"page_move_anon_rmap")
     VM_BUG_ON(m, p.index != linear_page_index(m, vma, va), b"page->index != linear_page_index(vma, address)", b"page_move_anon_rmap")
+    if vma.anon_vma == NULL:
+        # the kernel would leave a pointer that the next walk follows
+        kernel_bug(m, BUG_OOPS, b"anon_vma is NULL", b"page_move_anon_rmap")
     p.mapping = anon_vma_to_mapping(m, vma.anon_vma)
 
 
@@ -115,15 +118,19 @@ cdef void page_remove_rmap(machine* m, uint32_t pfn) noexcept nogil:
 
 
 # ---------------------------------------------------------------- hugetlb: no counters, no lists
+cdef void __hugepage_set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive) noexcept nogil:
+    set_anon_rmap(m, pfn, vma, va, exclusive, b"__hugepage_set_anon_rmap")
+
+
 cdef void hugepage_add_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
     BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"hugepage_add_anon_rmap")
     BUG_ON(m, vma.anon_vma == NULL, b"!anon_vma", b"hugepage_add_anon_rmap")
     m.pages[pfn].mapcount += 1
     if m.pages[pfn].mapcount == 1:
-        set_anon_rmap(m, pfn, vma, va, 0, b"__hugepage_set_anon_rmap")
+        __hugepage_set_anon_rmap(m, pfn, vma, va, 0)
 
 
 cdef void hugepage_add_new_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
     BUG_ON(m, va < vma.vm_start or va >= vma.vm_end, b"address < vma->vm_start || address >= vma->vm_end", b"hugepage_add_new_anon_rmap")
     m.pages[pfn].mapcount = 1
-    set_anon_rmap(m, pfn, vma, va, 1, b"__hugepage_set_anon_rmap")
+    __hugepage_set_anon_rmap(m, pfn, vma, va, 1)

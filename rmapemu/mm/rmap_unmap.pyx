@@ -3,6 +3,7 @@
 # Taking every mapping of a page away: for swap-out, for migration, and (try_to_munlock) only asking whether one is locked.
 # Kernel: mm/rmap.c (v3.2), try_to_unmap_one, try_to_unmap_anon, try_to_unmap_file, try_to_unmap, try_to_munlock.
 from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
 from rmapemu.mm.compound cimport PageHuge, PageTransHuge
@@ -81,6 +82,13 @@ cdef int out_mlock(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil
     return ret
 
 
+cdef void huge_tlb_drop(machine* m, mm_struct* mm) noexcept nogil:
+    """flush_tlb_page of any address of a huge page drops all of its translation: here one per small page, so all of the mm's go."""
+    cdef uint64_t counted = m.hw.cost.tlb_flush_mm
+    m.hw.ops.flush_tlb_mm(&m.hw, &mm.hw)
+    m.hw.cost.tlb_flush_mm = counted
+
+
 cdef inline int unmap_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int flags) noexcept nogil:
     cdef mm_struct* mm = vma.vm_mm
     cdef uint64_t* pte = page_check_address(m, pfn, mm, va, &vma.leaf, False)
@@ -103,6 +111,8 @@ cdef inline int unmap_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_
     # the entry is gone: its dirty bit lives on in the page
     if pte_dirty(m.hw.fmt, pteval):
         set_page_dirty(m, pfn)
+    if rm_unlikely(m.pages[pfn].flags & PG_huge):
+        huge_tlb_drop(m, mm)
     update_hiwater_rss(mm)
     ret = replace_entry(m, pfn, mm, va, pte, pteval, flags)
     if ret == SWAP_AGAIN:

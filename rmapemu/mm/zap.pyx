@@ -11,6 +11,7 @@ from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport (entry_pfn, plain_entry, plain_entry_init, plain_pfn, print_bad_pte, update_hiwater_rss,
                                 vm_normal_page)
 from rmapemu.mm.mmap cimport vma_unlink_file
+from rmapemu.mm.mmu_notifier cimport mmu_notifier_invalidate_range_end, mmu_notifier_invalidate_range_start
 from rmapemu.mm.page_writeback cimport set_page_dirty
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap_add cimport page_remove_rmap
@@ -184,6 +185,7 @@ cdef uint64_t unmap_vmas(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint6
                          zap_details* details) noexcept nogil:
     cdef uint64_t accounted = 0
     cdef uint64_t first, last
+    mmu_notifier_invalidate_range_start(m, tlb.mm, start, end)
     while vma != NULL and vma.vm_start < end:
         first = vma.vm_start if vma.vm_start > start else start
         last = vma.vm_end if vma.vm_end < end else end
@@ -192,6 +194,7 @@ cdef uint64_t unmap_vmas(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint6
                 accounted += (last - first) >> m.page_shift
             unmap_page_range(m, tlb, vma, first, last, details)
         vma = vma.vm_next
+    mmu_notifier_invalidate_range_end(m, tlb.mm, start, end)
     return accounted
 
 
