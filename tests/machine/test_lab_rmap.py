@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from rmapemu import TTU, GoneError, KernelBug, LockOrderError, Swap, VmFlag
+from rmapemu import GoneError, KernelBug, LockOrderError, Swap, VmFlag
+from support.lab import START
 
-START = 0x200000
 LISTING = re.findall(
     r"\w+",
     """
@@ -22,42 +22,6 @@ rmap_walk_file rmap_walk __hugepage_set_anon_rmap hugepage_add_anon_rmap hugepag
 page_referenced_ksm try_to_unmap_ksm rmap_walk_ksm page_check_address_pmd
 """,
 )
-
-
-@pytest.fixture
-def lab(machine):
-    return machine.lab
-
-
-@pytest.fixture
-def rmap(machine):
-    return machine.rmap
-
-
-@pytest.fixture
-def anon(machine, lab):
-    """(mm, vma of four pages, page mapped young and writable at its start)."""
-    mm = lab.mm()
-    vma = lab.vma(mm, START, 4)
-    page = lab.page()
-    machine.rmap.anon_vma_prepare(vma)
-    machine.rmap.page_add_new_anon_rmap(page, vma, START)
-    lab.set_pte(mm, START, page, write=True, young=True, dirty=True)
-    lab.rss(mm, "anon", 1)
-    return mm, vma, page
-
-
-@pytest.fixture
-def shared(machine, lab):
-    """(mm, shared vma of a file's four pages, its page 1 mapped writable and dirty)."""
-    mm, file = lab.mm(), lab.file(4)
-    vma = lab.vma(mm, START, 4, VmFlag.READ | VmFlag.WRITE | VmFlag.SHARED, 0, file)
-    page = lab.file_page(file, 1)
-    machine.rmap.page_add_file_rmap(page)
-    lab.get_page(page)
-    lab.set_pte(mm, START + machine.page_size, page, write=True, young=True, dirty=True)
-    lab.rss(mm, "file", 1)
-    return mm, vma, page
 
 
 @pytest.mark.parametrize("name", LISTING)
@@ -278,62 +242,3 @@ def test_a_walker_that_raises_leaves_no_lock(lab, rmap, anon):
         rmap.rmap_walk_anon(page, fail)
     assert lab.locks_held() == []
     assert rmap.page_referenced(page)[0] == 1
-
-
-# ---------------------------------------------------------------- unmapping
-def test_a_slot_whose_count_cannot_grow_gives_the_entry_back(lab, rmap, anon):
-    mm, _vma, page = anon
-    before = lab.get_pte(mm, START)
-    lab.swapcache(page, 0, 5)
-    lab.swap_count(0, 5, 0x3E)
-    lab.fail_alloc(1, kind="swap_count")
-    lab.lock_page(page)
-    assert rmap.try_to_unmap(page, TTU.UNMAP | TTU.IGNORE_ACCESS) is Swap.FAIL
-    assert lab.get_pte(mm, START)._replace(young=before.young) == before
-    assert page.mapcount == 1 and lab.rss(mm, "anon") == 1 and not lab.mmlist(mm)
-    lab.unlock_page(page)
-    lab.swap_count(0, 5, 0)
-    lab.swapcache(page)
-
-
-@pytest.mark.parametrize("write", [True, False])
-def test_migration_leaves_an_entry_that_says_whether_it_could_be_written(lab, rmap, anon, write):
-    mm, _vma, page = anon
-    lab.get_page(page)
-    lab.set_pte(mm, START, page, write=write, young=True)
-    lab.lock_page(page)
-    assert rmap.try_to_unmap(page, TTU.MIGRATION | TTU.IGNORE_ACCESS) is Swap.SUCCESS
-    entry = lab.get_pte(mm, START)
-    assert (entry.kind, entry.pfn, entry.write) == ("migration", page.pfn, write)
-    assert lab.rss(mm, "anon") == 1
-    lab.unlock_page(page)
-    lab.set_pte(mm, START)
-    lab.rss(mm, "anon", 0)
-
-
-def test_a_poisoned_page_leaves_an_entry_that_kills_and_its_count_goes(lab, rmap, anon):
-    mm, _vma, page = anon
-    lab.get_page(page)
-    lab.flags(page, set=1 << 23)
-    lab.lock_page(page)
-    assert rmap.try_to_unmap(page, TTU.UNMAP | TTU.IGNORE_ACCESS) is Swap.SUCCESS
-    assert lab.get_pte(mm, START).kind == "hwpoison" and lab.rss(mm, "anon") == 0
-    lab.unlock_page(page)
-    lab.flags(page, clear=1 << 23)
-
-
-def test_mlock_is_believed_only_under_mmap_sem(lab, rmap, anon):
-    mm, vma, page = anon
-    lab.vma_flags(vma, VmFlag.READ | VmFlag.WRITE | VmFlag.LOCKED)
-    lab.lock_page(page)
-    lab.hold("mmap_sem", mm, "w")
-    assert rmap.try_to_unmap(page) is Swap.AGAIN and "mlocked" not in str(page.flags)
-    lab.release("mmap_sem", mm)
-    lab.hold("mmap_sem", mm, "r")
-    assert rmap.try_to_unmap(page) is Swap.MLOCK
-    lab.release("mmap_sem", mm)
-    assert lab.flags(page) & (1 << 21)
-    lab.unlock_page(page)
-    lab.vma_flags(vma, VmFlag.READ | VmFlag.WRITE)
-    lab.flags(page, clear=1 << 21)
-    lab.zone_stat("nr_mlock", 0)
