@@ -118,14 +118,13 @@ cdef object _stable_nodes(machine* m):
     cdef uint64_t i
     found = {}
     for i in range(1, m.kmem[KMEM_STABLE_NODE].used_bytes // sizeof(stable_node)):
-        if nodes[i].kpfn == 0:              # freed
-            continue
         items = []
-        item = nodes[i].hlist
+        item = nodes[i].hlist if nodes[i].kpfn else NULL
         while item != NULL:
             items.append([item.serial, item.mm.pid, item.address, item.anon_vma.serial])
             item = item.next
-        found[nodes[i].serial] = {"kpfn": nodes[i].kpfn, "items": items}
+        if nodes[i].kpfn:                   # 0: freed
+            found[nodes[i].serial] = {"kpfn": nodes[i].kpfn, "items": items}
     return found
 
 
@@ -249,9 +248,8 @@ cdef object _files(Machine machine):
     for i in range(1, m.kmem[KMEM_MAPPING].used_bytes // sizeof(address_space)):
         if a[i].refs:
             found[i] = {
-                "name": machine.file_names.get(i, (0,
-                None))[1], "kind": "shmem" if a[i].kind == FILE_SHMEM else "regular", "size": a[i].i_size,
-                "nrpages": a[i].nrpages, "swapped": a[i].swapped, "refs": a[i].refs, "i_mmap_writable": a[i].i_mmap_writable,
+                "name": machine.file_names.get(i, (0, None))[1], "kind": "shmem" if a[i].kind == FILE_SHMEM else "regular",
+                "size": a[i].i_size, "nrpages": a[i].nrpages, "swapped": a[i].swapped, "refs": a[i].refs, "i_mmap_writable": a[i].i_mmap_writable,
                 "pages": _tree(m, &a[i]), "i_mmap": _i_mmap(&a[i]), "i_mmap_nonlinear": _nonlinear(&a[i]),
             }
     return found
