@@ -249,7 +249,8 @@ cdef object _files(Machine machine):
         if a[i].refs:
             found[i] = {
                 "name": machine.file_names.get(i, (0, None))[1], "kind": "shmem" if a[i].kind == FILE_SHMEM else "regular",
-                "size": a[i].i_size, "nrpages": a[i].nrpages, "swapped": a[i].swapped, "refs": a[i].refs, "i_mmap_writable": a[i].i_mmap_writable,
+                "size": a[i].i_size, "nrpages": a[i].nrpages,
+                "swapped": a[i].swapped, "refs": a[i].refs, "i_mmap_writable": a[i].i_mmap_writable,
                 "pages": _tree(m, &a[i]), "i_mmap": _i_mmap(&a[i]), "i_mmap_nonlinear": _nonlinear(&a[i]),
             }
     return found

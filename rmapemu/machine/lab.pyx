@@ -21,7 +21,8 @@ from rmapemu.machine.sizes import parse_int, pick
 from rmapemu.machine.vma import Vma
 from rmapemu.mm.vmstat import LOCK_NAMES
 
-_HOLDABLE = ("page", "mmap_sem", "ptl", "anon_vma", "i_mmap_mutex")
+_OWNED = ("page", "mmap_sem", "ptl", "anon_vma", "i_mmap_mutex")
+_SINGLE = ("lru_lock", "swap_lock", "mmlist_lock", "private_lock", "i_lock", "bdi_list_lock", "sb_lock", "tree_lock")
 
 
 cdef int ask(machine* m, int lock_class, void* owner) noexcept nogil:
@@ -96,14 +97,31 @@ cdef class Lab(LabNotify):
             raise ValueError(f"{owner!r} has no anon_vma")
         return &self.av(serial).root.lock
 
-    def hold(self, str lock, owner, str mode="w"):
+    cdef bint _single(self, str lock, object owner, bint hold) except -1:
+        """A lock that is one of a kind: done with it?"""
+        cdef uint32_t bit
+        self.open()
+        pick(lock, _OWNED + _SINGLE, "lock")
+        if lock in _OWNED:
+            return False
+        if owner is not None:
+            raise ValueError(f"{lock} is one of a kind: it has no owner")
+        bit = <uint32_t>1 << <int>LOCK_NAMES.index(lock)
+        if hold == ((self.machine.m.other_mask & bit) != 0):
+            raise ValueError(f"{lock} is held already" if hold else f"{lock} is not held by someone else")
+        self.machine.m.other_mask ^= bit
+        self.machine.m.nr_held_other += 1 if hold else -1
+        return True
+
+    def hold(self, str lock, owner=None, str mode="w"):
         """Marks a lock as held by someone else: ``"page"`` of a Page, ``"mmap_sem"`` (mode r or w) and ``"ptl"`` of a Process,
-        ``"i_mmap_mutex"`` of a File, ``"anon_vma"`` of a Page, Vma or serial number (the root's lock, as all of a tree's are).
+        ``"i_mmap_mutex"`` of a File, ``"anon_vma"`` of a Page, Vma or serial number (the root's lock, as all of a tree's are); or one
+        of which there is one only: ``"lru_lock"``, ``"swap_lock"``, ``"mmlist_lock"``, ``"tree_lock"`` and so on.
         """
         cdef mm_struct* mm
-        self.open()
-        pick(lock, _HOLDABLE, "lock")
         pick(mode, ("r", "w"), "mode")
+        if self._single(lock, owner, True):
+            return
         if lock == "page":
             p = self._page(owner)
             if p.flags & PG_locked:
@@ -121,11 +139,11 @@ cdef class Lab(LabNotify):
             state[0] = LOCK_OTHER
         self.machine.m.nr_held_other += 1
 
-    def release(self, str lock, owner):
+    def release(self, str lock, owner=None):
         """The other one releases what `hold` took for it."""
         cdef mm_struct* mm
-        self.open()
-        pick(lock, _HOLDABLE, "lock")
+        if self._single(lock, owner, False):
+            return
         if lock == "page":
             p = self._page(owner)
             held = p.flags & PG_locked_other

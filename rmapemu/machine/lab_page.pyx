@@ -31,13 +31,14 @@ cdef int64_t op_file_page(machine* m, const uint64_t* a) noexcept nogil:
     cdef int err
     if pfn == 0:
         return -ENOMEM
-    if f.kind == FILE_SHMEM:
-        m.pages[pfn].flags |= PG_swapbacked
     lock_page(m, pfn)
     err = add_to_page_cache_locked(m, pfn, f, a[1], GFP_KERNEL)
     unlock_page(m, pfn)
     if err == 0:
         m.pages[pfn].flags |= PG_uptodate
+        if f.kind == FILE_SHMEM:
+            m.pages[pfn].flags |= PG_swapbacked
+            inc_zone_page_state(m, pfn, NR_SHMEM)
     put_page(m, pfn)
     return <int64_t>err if err else <int64_t>pfn
 

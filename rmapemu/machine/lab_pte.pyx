@@ -38,7 +38,7 @@ cdef int64_t op_write_pmd(machine* m, const uint64_t* a) noexcept nogil:
     cdef uint64_t* pmd = m.hw.ops.make_pmd(&m.hw, &mm.hw, a[1])
     if pmd == NULL:
         return -ENOMEM
-    if pmd[0] != m.hw.fmt.level[1].empty and not m.hw.ops.pmd_huge(&m.hw, pmd[0]):
+    if pt_matches(&m.hw.fmt.level[1].table, pmd[0]) and not m.hw.ops.pmd_huge(&m.hw, pmd[0]):
         return -EINVAL
     pmd[0] = a[2]
     m.hw.ops.flush_tlb_mm(&m.hw, &mm.hw)

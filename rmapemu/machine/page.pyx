@@ -41,7 +41,7 @@ cdef uint32_t pfn_of(Machine machine, object handle, bint live) except 0:
     self = handle
     if self.machine is not machine:
         raise ValueError(f"{handle!r} is a page of another machine")
-    if live and self.p().count == 0:
+    if live and self.p().count == 0 and not self.p().flags & PG_tail:
         raise ValueError(f"{handle!r} is free")
     return self.pfn
 
