@@ -172,3 +172,7 @@ cdef inline void down_write(machine* m, mm_struct* mm, bint nested) noexcept nog
 cdef inline void up_write(machine* m, mm_struct* mm) noexcept nogil:
     mm.mmap_sem = 0
     lock_leave(m, LOCK_MMAP_SEM, mm)
+
+cdef inline void downgrade_write(machine* m, mm_struct* mm) noexcept nogil:
+    """Held for writing, from here on for reading."""
+    mm.mmap_sem = 1

@@ -20,6 +20,9 @@ cdef vm_area_struct* find_vma_prev(mm_struct* mm, uint64_t va, vm_area_struct** 
 # address, or -errno. prot: PROT_*, flags: MAP_*
 cdef int64_t do_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
                            uint64_t prot, uint64_t flags, uint64_t pgoff) noexcept nogil
+# do_mmap_pgoff below get_unmapped_area; vm_flags: VM_*
+cdef int64_t mmap_region(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
+                         uint64_t flags, uint64_t vm_flags, uint64_t pgoff) noexcept nogil
 cdef int do_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes) noexcept nogil
 # under mmap_sem
 cdef int64_t sys_mmap_pgoff(machine* m, mm_struct* mm, address_space* file, uint64_t addr, uint64_t len_bytes,
