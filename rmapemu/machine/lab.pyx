@@ -251,6 +251,24 @@ cdef class Lab(LabNotify):
             to.mmlist_next.mmlist_prev = to
         m.mmlist_head = to
 
+    def mmlist_remove(self, mm):
+        """Takes the mm off that list."""
+        cdef mm_struct* to
+        cdef machine* m
+        self.open()
+        m = self.machine.m
+        to = mm_arg(self.machine, mm)
+        if to.mmlist_prev == NULL and m.mmlist_head != to:
+            raise ValueError(f"{mm!r} is not on the mmlist")
+        if to.mmlist_prev != NULL:
+            to.mmlist_prev.mmlist_next = to.mmlist_next
+        else:
+            m.mmlist_head = to.mmlist_next
+        if to.mmlist_next != NULL:
+            to.mmlist_next.mmlist_prev = to.mmlist_prev
+        to.mmlist_next = NULL
+        to.mmlist_prev = NULL
+
     # ------------------------------------------------------------ after a KernelBug
     def revive(self):
         """The machine goes on after a KernelBug, its locks dropped; the state is as it was at the BUG."""

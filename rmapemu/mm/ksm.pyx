@@ -17,7 +17,7 @@ cdef enum:
 
 cdef struct ksm_walk:           # what one walk carries along
     uint32_t memcg
-    uint32_t mapcount
+    uint32_t mapcount           # left to look for, 0 ends the walk; 1 where it does not matter
     uint64_t* vm_flags
     int flags
     int result
@@ -60,7 +60,7 @@ cdef void walk_ksm(machine* m, uint32_t pfn, visit_t visit, ksm_walk* w, const c
     for new_forks in range(2):
         item = node.hlist
         while item != NULL:
-            if walk_item(m, pfn, item, new_forks, visit, w) == WALK_STOP:
+            if walk_item(m, pfn, item, new_forks, visit, w) == WALK_STOP or w.mapcount == 0:
                 return
             item = item.next
 
@@ -93,6 +93,7 @@ cdef int visit_unmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va,
 
 cdef int try_to_unmap_ksm(machine* m, uint32_t pfn, int flags) noexcept nogil:
     cdef ksm_walk w
+    w.mapcount = 1
     w.flags = flags
     w.result = SWAP_AGAIN
     if PageKsm(&m.pages[pfn]) and page_stable_node(m, &m.pages[pfn]) == NULL:
@@ -109,6 +110,7 @@ cdef int visit_walk(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, 
 
 cdef int rmap_walk_ksm(machine* m, uint32_t pfn, rmap_one_t rmap_one, void* arg) noexcept nogil:
     cdef ksm_walk w
+    w.mapcount = 1
     w.rmap_one = rmap_one
     w.arg = arg
     w.result = SWAP_AGAIN

@@ -39,7 +39,8 @@ cdef void default_knobs(machine* m, const machine_params* p) noexcept nogil:
     m.config.debug_vm = 1
     m.config.migration = 1
     m.config.hugetlb_page = 1
-    m.config.transparent_hugepage = 1
+    # no v3.2 arch whose accessed bits are in storage keys had it
+    m.config.transparent_hugepage = p.fmt.level[1].huge.mask[0] != 0 and p.fmt.young != 0
     m.config.ksm = 1
     m.config.split_ptlocks = 1
     m.config.cgroup_mem = 1

@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import TTU, Swap, VmFlag
+from rmapemu import TTU, KernelBug, Machine, Swap, VmFlag
 from support.lab import START
 
 
@@ -63,3 +63,93 @@ def test_mlock_is_believed_only_under_mmap_sem(lab, rmap, anon):
     lab.vma_flags(vma, VmFlag.READ | VmFlag.WRITE)
     lab.flags(page, clear=1 << 21)
     lab.zone_stat("nr_mlock", 0)
+
+
+def test_migration_keeps_away_from_the_stack_that_exec_is_building(machine, lab, rmap, anon):
+    _mm, vma, page = anon
+    lab.get_page(page)
+    lab.lock_page(page)
+    building = VmFlag.READ | VmFlag.WRITE | VmFlag.GROWSDOWN | VmFlag.SEQ_READ | VmFlag.RAND_READ
+    lab.vma_flags(vma, building)
+    assert rmap.is_vma_temporary_stack(vma)
+    assert rmap.try_to_unmap(page, TTU.MIGRATION | TTU.IGNORE_ACCESS) is Swap.AGAIN and page.mapcount == 1
+    for not_one in (building & ~VmFlag.RAND_READ, building & ~VmFlag.GROWSDOWN):
+        lab.vma_flags(vma, not_one)
+        assert not rmap.is_vma_temporary_stack(vma)
+    assert rmap.try_to_unmap(page, TTU.MIGRATION | TTU.IGNORE_ACCESS) is Swap.SUCCESS
+    lab.unlock_page(page)
+    lab.set_pte(anon[0], START)
+    lab.rss(anon[0], "anon", 0)
+
+
+def test_a_mm_goes_to_the_head_of_the_mmlist_with_its_first_swap_entry(machine, lab, rmap, anon):
+    mm, _vma, page = anon
+    other = lab.mm()
+    lab.mmlist_add(other)
+    lab.swapcache(page, 0, 7)
+    lab.lock_page(page)
+    with machine.measure() as cost:
+        assert rmap.try_to_unmap(page, TTU.IGNORE_ACCESS) is Swap.SUCCESS
+    assert cost.lock_mmlist_lock == 1 and machine.dump()["machine"]["mmlist"] == [mm.pid, other.pid]
+    lab.mmlist_remove(mm)
+    assert not lab.mmlist(mm) and lab.mmlist(other)
+    with pytest.raises(ValueError, match="mmlist"):
+        lab.mmlist_remove(mm)
+    lab.unlock_page(page)
+
+
+# ---------------------------------------------------------------- what CONFIG_ options switch
+def built(machine, start=START):
+    """(mm, vma, page): an anonymous page mapped young, with a second reference."""
+    lab, rmap = machine.lab, machine.rmap
+    mm = lab.mm()
+    vma, page = lab.vma(mm, start, 1), lab.page()
+    rmap.anon_vma_prepare(vma)
+    rmap.page_add_new_anon_rmap(page, vma, start)
+    lab.get_page(page)
+    lab.set_pte(mm, start, page, write=True)
+    lab.lock_page(page)
+    return mm, vma, page
+
+
+def test_without_migration_what_stands_in_is_page_private_as_it_is(arch):
+    with Machine(arch, "16M", swap="16M", config={"migration": False}) as m:
+        mm, _vma, page = built(m)
+        m.lab.private(page, (0, 9))
+        assert m.rmap.try_to_unmap(page, TTU.MIGRATION | TTU.IGNORE_ACCESS) is Swap.SUCCESS
+        entry = m.lab.get_pte(mm, START)
+        assert (entry.kind, entry.offset) == ("swap", 9) and m.lab.rss(mm, "swap") == 0
+        with pytest.raises(ValueError, match="migration"):
+            m.rmap.rmap_walk(page, lambda *_: None)
+
+
+def test_with_migration_an_anonymous_page_without_a_slot_is_not_simply_unmapped(arch):
+    with Machine(arch, "16M") as m:
+        _mm, _vma, page = built(m)
+        with pytest.raises(KernelBug, match="TTU_MIGRATION"):
+            m.rmap.try_to_unmap(page, TTU.UNMAP | TTU.IGNORE_ACCESS)
+
+
+def test_without_debug_vm_only_bug_on_is_left(arch):
+    with Machine(arch, "16M", config={"debug_vm": False}) as m:
+        mm, vma, page = built(m)
+        lab, rmap = m.lab, m.rmap
+        lab.unlock_page(page)
+        lab.index(page, 1)
+        rmap.page_add_anon_rmap(page, vma, START)
+        rmap.page_check_anon_rmap(page, vma, START)
+        rmap.page_move_anon_rmap(page, vma, START)
+        assert rmap.rmap_walk(page, lambda *_: Swap.FAIL) is Swap.AGAIN
+        assert rmap.try_to_munlock(page) is Swap.AGAIN
+        with pytest.raises(KernelBug, match="oops"):
+            rmap.page_move_anon_rmap(page, lab.vma(mm, 2 * START, 1), START)
+        lab.revive()
+        with pytest.raises(KernelBug, match="PageLocked") as caught:
+            rmap.try_to_unmap(page)
+        assert str(caught.value).startswith("BUG_ON")
+
+
+def test_transparent_huge_pages_are_configured_where_v3_2_has_them():
+    assert Machine("x86_64", "16M").config["transparent_hugepage"]
+    assert not Machine("s390", "16M").config["transparent_hugepage"]
+    assert Machine("s390", "16M", config={"transparent_hugepage": True}).config["transparent_hugepage"]

@@ -41,7 +41,7 @@ WORDS = {
     "flags": ["private|anonymous", "shared|anonymous", "private", "shared", "private|anonymous|growsdown", "private|anonymous|locked"],
     "kind": ["r", "w", "x", "regular", "shmem", "tmpfs", "plain", "ksm", "thp", "huge", "vma", "mm", "anon", "file", "swap"],
     "name": ["init", "file", "nr_mapped", "nr_anon_pages", "active_anon", "inactive_anon", "inactive_file", "unevictable", None],
-    "lock": ["mmap_sem", "i_mmap_mutex", "anon_vma", "ptl", "lock_page", "zone.lru_lock", "page", "page_table_lock"],
+    "lock": ["mmap_sem", "i_mmap_mutex", "anon_vma", "ptl", "lru_lock", "swap_lock", "mmlist_lock", "page", "page_table_lock"],
     "mode": ["r", "w", "read", "write", "none", "lifo"],
     "where": ["head", "tail"],
     "daemon": ["kswapd", "ksmd"],
@@ -70,6 +70,9 @@ class Fuzz:
         options = {"memory": self.r.choice(["2M", "4M"])} | options
         if "frames" in options:
             options.pop("memory")
+        if self.lab and self.r.random() < 0.4:
+            switches = ("debug_vm", "migration", "hugetlb_page", "transparent_hugepage", "ksm", "cgroup_mem", "cluster_mlock_fix")
+            options["config"] = {name: self.r.random() < 0.5 for name in switches}
         self.write(f"Machine({arch!r}, swap={swap!r}, reclaim={reclaim!r}, **{options})")
         return Machine(arch, swap=swap, reclaim=reclaim, **options)
 
