@@ -100,26 +100,17 @@ cdef bint should_fail(machine* m, int kind, uint32_t gfp) noexcept nogil:
     return m.fail.nth != 0 and fail_now(m, kind, gfp)
 
 
-cdef void* kmem_cache_alloc(machine* m, int kind, uint32_t gfp) noexcept nogil:
+cdef void* alloc_slowly(machine* m, int kind, uint32_t gfp) noexcept nogil:
     cdef kmem_cache* c = &m.kmem[kind]
-    cdef uint8_t* p
     if should_fail(m, kind, gfp):
         return NULL
     if c.free_head and m.slab_reuse:
-        p = c.base + c.free_head - 1
-        c.free_head = (<uint64_t*>(p + c.link_bytes))[0]
-        if c.link_bytes == 0:
-            (<uint64_t*>p)[0] = 0
-    else:
-        if c.used_bytes + c.object_bytes > c.reserved_bytes:
-            return NULL
-        p = c.base + c.used_bytes
-        c.used_bytes += c.object_bytes
-    c.live += 1
-    c.allocated += 1
-    m.hw.cost.objects_allocated += 1
-    m.hw.cost.bytes_allocated += c.object_bytes
-    return p
+        return reused(m, c)
+    if c.used_bytes + c.object_bytes > c.reserved_bytes:
+        return NULL
+    c.used_bytes += c.object_bytes
+    count_alloc(m, c)
+    return c.base + c.used_bytes - c.object_bytes
 
 
 cdef void* kmem_cache_zalloc(machine* m, int kind, uint32_t gfp) noexcept nogil:
@@ -127,15 +118,6 @@ cdef void* kmem_cache_zalloc(machine* m, int kind, uint32_t gfp) noexcept nogil:
     if p != NULL:
         memset(p, 0, m.kmem[kind].object_bytes)
     return p
-
-
-cdef void kmem_cache_free(machine* m, int kind, void* p) noexcept nogil:
-    cdef kmem_cache* c = &m.kmem[kind]
-    (<uint64_t*>(<uint8_t*>p + c.link_bytes))[0] = c.free_head
-    c.free_head = <uint64_t>(<uint8_t*>p - c.base) + 1
-    c.live -= 1
-    m.hw.cost.objects_freed += 1
-    m.hw.cost.bytes_freed += c.object_bytes
 
 
 cdef int size_lg2(uint64_t size) noexcept nogil:

@@ -4,6 +4,7 @@
 # Kernel: mm/rmap.c (v3.2), try_to_unmap_cluster and the second half of try_to_unmap_file. By default a locked VMA mlocks pages
 # that nobody locked, which is v3.2's BUG_ON in mlock_vma_page (CVE-2014-3122); config.cluster_mlock_fix takes the later mend.
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty, pte_present
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.lock cimport *
@@ -57,13 +58,30 @@ cdef bint cluster_locked(machine* m, vm_area_struct* vma) noexcept nogil:
     return False
 
 
+cdef int cluster_entry(machine* m, vm_area_struct* vma, uint64_t va, uint64_t* pte, bint locked, uint32_t* mapcount,
+                       uint32_t check_pfn) noexcept nogil:
+    """A present entry of the cluster."""
+    cdef uint32_t pfn = vm_normal_page(m, vma, va, pte[0])
+    BUG_ON(m, pfn == 0 or PageAnon(&m.pages[pfn]), b"!page || PageAnon(page)", b"try_to_unmap_cluster")
+    m.hw.cost.ptes_matched += pfn == check_pfn
+    if locked:
+        cluster_mlock(m, pfn, check_pfn)
+        return SWAP_MLOCK if pfn == check_pfn else SWAP_AGAIN
+    if not ptep_clear_flush_young_notify(m, vma.vm_mm, va, pte):
+        cluster_unmap(m, vma, va, pte, pfn)
+        mapcount[0] -= 1
+    return SWAP_AGAIN
+
+
 cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, vm_area_struct* vma, uint32_t check_pfn) noexcept nogil:
     cdef mm_struct* mm = vma.vm_mm
+    cdef const pt_format* f = m.hw.fmt
     cdef uint64_t size = cluster_bytes(m)
     cdef uint64_t va = (vma.vm_start + cursor) & ~(size - 1)
     cdef uint64_t end = min(va + size, vma.vm_end)
     cdef uint64_t* pte
-    cdef uint32_t pfn
+    cdef uint64_t* last
+    cdef uint64_t* start
     cdef bint locked
     cdef int ret = SWAP_AGAIN
     va = max(va, vma.vm_start)
@@ -74,21 +92,20 @@ cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, v
     m.hw.cost.clusters_scanned += 1
     pte_lock(m, mm)
     update_hiwater_rss(mm)
-    while va < end:
-        m.hw.cost.ptes_examined += 1
-        if pte_present(m.hw.fmt, pte[0]):
-            pfn = vm_normal_page(m, vma, va, pte[0])
-            BUG_ON(m, pfn == 0 or PageAnon(&m.pages[pfn]), b"!page || PageAnon(page)", b"try_to_unmap_cluster")
-            m.hw.cost.ptes_matched += pfn == check_pfn
-            if locked:
-                cluster_mlock(m, pfn, check_pfn)
-                if pfn == check_pfn:
-                    ret = SWAP_MLOCK
-            elif not ptep_clear_flush_young_notify(m, mm, va, pte):
-                cluster_unmap(m, vma, va, pte, pfn)
-                mapcount[0] -= 1
-        pte += 1
-        va += <uint64_t>1 << m.page_shift
+    last = pte + ((end - va) >> m.page_shift)
+    while pte < last:
+        # most are not there: each run of those is counted at once (1.41 -> 1.25 of a bare loop: benchmarks/bench_rmap.py)
+        start = pte
+        while pte < last and not pte_present(f, pte[0]):
+            pte += 1
+        m.hw.cost.ptes_examined += pte - start
+        va += <uint64_t>(pte - start) << m.page_shift
+        if pte < last:
+            m.hw.cost.ptes_examined += 1
+            if cluster_entry(m, vma, va, pte, locked, mapcount, check_pfn) == SWAP_MLOCK:
+                ret = SWAP_MLOCK
+            pte += 1
+            va += <uint64_t>1 << m.page_shift
     pte_unlock(m, mm)
     if locked:
         up_read(m, mm)

@@ -1,0 +1,300 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# SPDX-License-Identifier: GPL-2.0-only
+# Timing for benchmarks: operations of the reverse map in a loop without Python in between, and the bare loops over the same
+# memory that they are measured against. Kernel: none. Times are seconds of this thread's CPU.
+from libc.string cimport memset
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from rmapemu.machine.machine cimport Machine
+from rmapemu.machine.page cimport pfn_of
+from rmapemu.machine.vma cimport vma_arg
+from rmapemu.mm.anon_vma cimport anon_vma_fork, unlink_anon_vmas
+from rmapemu.mm.kmem cimport kmem_cache_free, kmem_cache_zalloc
+from rmapemu.mm.lock cimport lock_page, unlock_page
+from rmapemu.mm.rmap_mkclean cimport page_mkclean
+from rmapemu.mm.rmap_nonlinear cimport try_to_unmap_cluster
+from rmapemu.mm.rmap_referenced cimport page_referenced
+from rmapemu.mm.types cimport *
+
+cdef extern from "sys/mman.h" nogil:
+    void* mmap(void*, size_t, int, int, int, long)
+    int munmap(void*, size_t)
+    const int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+
+include "rmapemu/machine/floors.pxi"
+
+
+cdef class Timing:
+    """Loops over a machine's pages and VMAs. Costs and accessed bits change as by the same calls of ``m.rmap``."""
+    cdef Machine machine
+    cdef uint8_t* shadow        # as large as the machine's reservation: chase's links lie where its structures lie
+    cdef uint64_t shadow_bytes
+
+    def __init__(self, Machine machine not None):
+        self.machine = machine
+
+    def __dealloc__(self):
+        if self.shadow != NULL:
+            munmap(self.shadow, self.shadow_bytes)
+
+    # ------------------------------------------------------------ page_referenced
+    def referenced(self, const uint32_t[::1] pfn, int rounds=1):
+        """page_referenced(page, 0) of each page in turn. Returns (seconds, references found)."""
+        cdef machine* m = self.machine.m
+        cdef uint64_t flags
+        cdef int64_t found = 0
+        cdef double t
+        cdef int _round
+        cdef Py_ssize_t i
+        self.machine.usable()
+        self.check(pfn)
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                for i in range(pfn.shape[0]):
+                    found += page_referenced(m, pfn[i], 0, 0, &flags)
+            t = now() - t
+        return t, found
+
+    def referenced_young(self, page, int rounds=1):
+        """page_referenced of one anonymous page whose entries are all made young before each round; the stores are part of the time.
+        Returns (seconds, references found).
+        """
+        cdef machine* m = self.machine.m
+        cdef uint32_t pfn = pfn_of(self.machine, page, True)
+        cdef uint64_t flags, young = m.hw.fmt.young
+        cdef int64_t found = 0, i, n
+        cdef double t
+        cdef int _round
+        cdef uint64_t[::1] entry = self.entries(pfn)
+        self.machine.usable()
+        n = entry.shape[0]
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                for i in range(n):
+                    (<uint64_t*>entry[i])[0] |= young
+                found += page_referenced(m, pfn, 0, 0, &flags)
+            t = now() - t
+        return t, found
+
+    cdef object entries(self, uint32_t pfn):
+        """uint64[mappings]: where the entries of an anonymous page are."""
+        cdef machine* m = self.machine.m
+        cdef anon_vma_chain* avc
+        cdef vm_area_struct* vma
+        import numpy as np
+        self.check(np.array([pfn], np.uint32))
+        out = []
+        avc = page_anon_vma(m, &m.pages[pfn]).head
+        while avc != NULL:
+            vma = avc.vma
+            out.append(<uint64_t>leaf_entry(m, vma.vm_mm, vma.vm_start + ((m.pages[pfn].index - vma.vm_pgoff) << m.page_shift)))
+            avc = avc.next
+        return np.array(out, np.uint64)
+
+    cdef int check(self, const uint32_t[::1] pfn) except -1:
+        cdef Py_ssize_t i
+        for i in range(pfn.shape[0]):
+            if pfn[i] >= self.machine.m.nr_frames or page_anon_vma(self.machine.m, &self.machine.m.pages[pfn[i]]) == NULL:
+                raise ValueError(f"pfn={pfn[i]}: expected a mapped anonymous page")
+        return 0
+
+    def chase(self, page, int rounds=1):
+        """The floor of a walk over one anonymous page: one dependent load per structure that it touches for each VMA (chain entry, VMA,
+        mm, an entry of each table level), laid out as the machine's are. Returns (seconds, VMAs).
+        """
+        cdef machine* m = self.machine.m
+        cdef uint32_t pfn = pfn_of(self.machine, page, True)
+        cdef void** first
+        cdef void** p
+        cdef uint64_t vmas = 0
+        cdef double t
+        cdef int _round
+        if self.shadow == NULL:
+            self.shadow = <uint8_t*>mmap(NULL, m.arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            if <void*>self.shadow == <void*>-1:
+                self.shadow = NULL
+                raise MemoryError("no address space for the shadow")
+            self.shadow_bytes = m.arena_bytes
+        first = link_chase(m, self.shadow, pfn, &vmas)
+        with nogil:
+            p = first
+            t = now()
+            for _round in range(rounds):
+                p = <void**>p[0]
+                while p != first:
+                    p = <void**>p[0]
+            t = now() - t
+        return t, vmas
+
+    # ------------------------------------------------------------ a pass over many pages
+    def struct_and_entry(self, const uint32_t[::1] pfn, int rounds=1):
+        """The floor of page_referenced over many singly mapped pages: reads each one's struct page and its entry. Returns
+        (seconds, sum of mapcounts and entries).
+        """
+        cdef machine* m = self.machine.m
+        cdef uint64_t total = 0
+        cdef double t
+        cdef int _round
+        cdef Py_ssize_t i
+        cdef vm_area_struct* vma
+        import numpy as np
+        self.check(pfn)
+        cdef uint64_t[::1] entry = np.empty(pfn.shape[0], np.uint64)
+        for i in range(pfn.shape[0]):
+            vma = page_anon_vma(m, &m.pages[pfn[i]]).head.vma
+            entry[i] = <uint64_t>leaf_entry(m, vma.vm_mm, vma.vm_start + ((m.pages[pfn[i]].index - vma.vm_pgoff) << m.page_shift))
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                for i in range(pfn.shape[0]):
+                    total += m.pages[pfn[i]].mapcount + (<uint64_t*>entry[i])[0]
+            t = now() - t
+        return t, total
+
+    # ------------------------------------------------------------ anon_vma_fork
+    def fork_chain(self, vma, int children):
+        """anon_vma_fork from one VMA to as many new ones; they are unlinked again, which is not timed. Returns (seconds, chain entries)."""
+        cdef machine* m = self.machine.m
+        cdef vm_area_struct* parent = vma_arg(self.machine, vma)
+        cdef double t = 0
+        cdef int64_t entries = 0
+        self.machine.usable()
+        if parent.anon_vma == NULL:
+            raise ValueError("vma: it has no anon_vma")
+        with nogil:
+            t = time_forks(m, parent, children, &entries)
+        if t < 0:
+            raise MemoryError("no memory for the VMAs")
+        return t, entries
+
+    @staticmethod
+    def list_nodes(int nodes, int rounds):
+        """The floor of anon_vma_fork: takes nodes off a free list and links each into two lists. Returns seconds."""
+        import numpy as np
+        cdef uint64_t[::1] room = np.zeros((nodes + 1) * rounds * (sizeof(node_t) // 8), np.uint64)
+        cdef double t
+        with nogil:
+            t = time_nodes(<node_t*>&room[0], nodes, rounds)
+        return t
+
+    # ------------------------------------------------------------ page_mkclean
+    def mkclean(self, const uint32_t[::1] pfn):
+        """page_mkclean of each file page in turn, the page locked around it. Returns (seconds, entries cleaned)."""
+        cdef machine* m = self.machine.m
+        cdef double t
+        cdef int64_t cleaned = 0
+        cdef Py_ssize_t i
+        self.machine.usable()
+        for i in range(pfn.shape[0]):
+            if pfn[i] >= m.nr_frames or page_file_mapping(m, &m.pages[pfn[i]]) == NULL:
+                raise ValueError(f"pfn={pfn[i]}: expected a page of a file")
+        with nogil:
+            t = now()
+            for i in range(pfn.shape[0]):
+                lock_page(m, pfn[i])
+                cleaned += page_mkclean(m, pfn[i])
+                unlock_page(m, pfn[i])
+            t = now() - t
+        return t, cleaned
+
+    # ------------------------------------------------------------ the cluster scan
+    def clusters(self, vma, int rounds=1):
+        """try_to_unmap_cluster over every cluster of a VMA in which nothing is present. Returns (seconds, clusters)."""
+        cdef machine* m = self.machine.m
+        cdef vm_area_struct* v = vma_arg(self.machine, vma)
+        cdef uint64_t cursor, size = <uint64_t>CLUSTER << m.page_shift, n = 0
+        cdef uint32_t mapcount = 1
+        cdef double t
+        cdef int _round
+        self.machine.usable()
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                cursor = 0
+                while cursor < v.vm_end - v.vm_start:
+                    try_to_unmap_cluster(m, cursor, &mapcount, v, 0)
+                    cursor += size
+                    n += 1
+            t = now() - t
+        return t, n
+
+    def bare_clusters(self, vma, int rounds=1):
+        """The floor of the cluster scan: per cluster a walk through every table level, one trylock, and a test of each entry."""
+        cdef machine* m = self.machine.m
+        cdef vm_area_struct* v = vma_arg(self.machine, vma)
+        cdef uint64_t n = 0
+        cdef double t
+        cdef int _round
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                n += bare_scan(m, v)
+            t = now() - t
+        return t, n
+
+    # ------------------------------------------------------------ counters
+    def counting(self, const uint32_t[::1] pfn, bint twice, int rounds=1):
+        """page_referenced of each page in turn; with `twice`, eight more counters are incremented after each, as many as a walk over one
+        VMA does itself, so that what counting costs where it happens can be read off. Returns seconds.
+        """
+        cdef machine* m = self.machine.m
+        cdef uint64_t counter[8]
+        cdef volatile_t* c = <volatile_t*>counter
+        cdef uint64_t flags
+        cdef double t
+        cdef int _round
+        cdef Py_ssize_t i
+        self.machine.usable()
+        self.check(pfn)
+        memset(counter, 0, sizeof(counter))
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                for i in range(pfn.shape[0]):
+                    page_referenced(m, pfn[i], 0, 0, &flags)
+                    if twice:
+                        c[0] += 1
+                        c[1] += 1
+                        c[2] += 1
+                        c[3] += 1
+                        c[4] += 1
+                        c[5] += 1
+                        c[6] += 1
+                        c[7] += 1
+            t = now() - t
+        return t
+
+
+cdef double time_forks(machine* m, vm_area_struct* parent, int children, int64_t* entries) noexcept nogil:
+    cdef vm_area_struct* child
+    cdef vm_area_struct* made = NULL
+    cdef anon_vma_chain* avc
+    cdef double t
+    cdef int _n
+    for _n in range(children):
+        child = <vm_area_struct*>kmem_cache_zalloc(m, KMEM_VMA, GFP_KERNEL)
+        if child == NULL:
+            return -1
+        child.vm_mm = parent.vm_mm
+        child.vm_start = parent.vm_start
+        child.vm_end = parent.vm_end
+        child.vm_pgoff = parent.vm_pgoff
+        child.vm_next = made
+        made = child
+    t = now()
+    child = made
+    while child != NULL:
+        anon_vma_fork(m, child, parent)
+        child = child.vm_next
+    t = now() - t
+    while made != NULL:
+        avc = made.avc_head
+        while avc != NULL:
+            entries[0] += 1
+            avc = avc.same_vma_next
+        unlink_anon_vmas(m, made)
+        child = made.vm_next
+        kmem_cache_free(m, KMEM_VMA, made)
+        made = child
+    return t
