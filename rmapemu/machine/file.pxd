@@ -7,7 +7,7 @@ from rmapemu.machine.machine cimport Machine
 cdef class File:
     cdef readonly Machine machine
     cdef readonly uint32_t ino
-    cdef uint64_t generation                        # of the number: closed files' numbers are used again
+    cdef readonly uint64_t generation                        # of the number: closed files' numbers are used again
     cdef address_space* a(self) except NULL         # raises when it is gone
     cdef int64_t _do(self, int which, uint64_t x, uint64_t y, uint64_t z) except -1
 

@@ -1,129 +1,169 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Processes over the modelled VMAs: what reads return, what writes copy, which accesses are refused.
+"""One address space: what its accesses return, fault and share, and its system calls. Where nothing is reclaimed, exact.
 
-Content is a number a page. An anonymous page is shared by the (mm, page) pairs in its `users`, swapped out or not.
+Content is a number a page. Where pages are reclaimed, content, errors, VMAs and who shares what stay as they are here.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from . import anon_vma as rmap
-from .anon_vma import Slab
-from .vma import EXEC, PROT, READ, SHARED, WRITE, Vma, Vmas
+from .fault import Faults
+from .page import File, NoMemory, Pte, World
+from .vma import ACCOUNT, GROWSDOWN, LOCKED, PROT, READ, SHARED, WRITE, Vma, Vmas
+
+if TYPE_CHECKING:
+    from .anon_vma import Slab
+
+STACK_ROOM, HEAP = 32, 1 << 18  # pages
 
 
-class Segv(Exception):
-    """SIGSEGV: the page, and "MAPERR" or "ACCERR"."""
+class Mm(Faults):
+    def __init__(self, world: World, slab: Slab, top: int) -> None:
+        self.world, self.slab, self.top = world, slab, top
+        self.min_flt = self.maj_flt = 0
+        self._fresh()
+        world.mms.append(self)
 
+    def _fresh(self) -> None:
+        self.vmas = Vmas(self.slab)
+        self.ptes: dict[int, Pte] = {}
+        self.def_flags = self.locked_vm = self.hiwater_rss = self.hiwater_vm = 0
+        self.start_brk = self.brk_at = HEAP * self.world.page_bytes
 
-class Bus(Exception):
-    """SIGBUS: the page lies past the end of the file."""
+    # ------------------------------------------------------------ figures
+    @property
+    def total_vm(self) -> int:
+        return sum(v.pages for v in self.vmas.all)
 
+    @property
+    def rss(self) -> list[int]:
+        """File pages, anonymous pages, swap entries."""
+        mapped = [pte.page for pte in self.ptes.values() if pte.page is not None]
+        files = sum(p.file is not None for p in mapped)
+        return [files, len(mapped) - files, 0]
 
-@dataclass(eq=False)
-class File:
-    """Regular or shmem: content by page, and a size in pages."""
+    def update_hiwater_rss(self) -> None:
+        self.hiwater_rss = max(self.hiwater_rss, sum(self.rss))
 
-    kind: str
-    pages: int
-    content: dict[int, int] = field(default_factory=dict)
+    # ------------------------------------------------------------ content
+    def behind(self, at: int) -> int:
+        """The content that a first access of the page would find."""
+        vma = self.vmas.find(at)
+        return vma.file.content.get(vma.index(at), 0) if vma is not None and isinstance(vma.file, File) else 0
 
+    def peek(self, at: int) -> int:
+        """The content of a page, whoever may read it."""
+        page = self.ptes[at].page if at in self.ptes else None
+        return page.content if page is not None else self.behind(at)
 
-@dataclass(eq=False)
-class Anon:
-    """An anonymous page: its content, and who shares it."""
-
-    token: int = 0
-    users: set[tuple[Mm, int]] = field(default_factory=set)
-
-
-class Mm:
-    def __init__(self, slab: Slab) -> None:
-        self.slab = slab
-        self.vmas = Vmas(slab)
-        self.anon: dict[int, Anon] = {}  # page -> its own or shared anonymous page
-
-    # ------------------------------------------------------------ accesses
-    def _permitted(self, page: int, need: int) -> Vma:
-        vma = self.vmas.find(page)
-        if vma is None:
-            raise Segv(page, "MAPERR")
-        if not vma.flags & need:
-            raise Segv(page, "ACCERR")
-        return vma
-
-    def _file_page(self, vma: Vma, page: int) -> tuple[File, int] | None:
-        if vma.file is None:
-            return None
-        assert isinstance(vma.file, File)
-        index = vma.index(page)
-        if index >= vma.file.pages:
-            raise Bus(page)
-        return vma.file, index
-
-    def read(self, page: int, need: int = READ | WRITE | EXEC) -> int:
-        vma = self._permitted(page, need)
-        if page in self.anon:
-            return self.anon[page].token
-        backing = self._file_page(vma, page)
-        return backing[0].content.get(backing[1], 0) if backing else 0
-
-    def write(self, page: int, token: int) -> None:
-        vma = self._permitted(page, WRITE)
-        mine = self.anon.get(page)
-        if mine is not None:
-            self._write_anon(vma, page, mine, token)
-            return
-        if not vma.flags & SHARED:
-            self._prepare(vma)  # before the file is asked, which may have no such page
-        backing = self._file_page(vma, page)
-        if backing is not None and vma.flags & SHARED:
-            backing[0].content[backing[1]] = token
-            return
-        self.anon[page] = Anon(token, {(self, page)})
-
-    def _write_anon(self, vma: Vma, page: int, mine: Anon, token: int) -> None:
-        if len(mine.users) == 1:
-            mine.token = token
-            return
-        self._prepare(vma)
-        mine.users.remove((self, page))
-        self.anon[page] = Anon(token, {(self, page)})
-
-    def _prepare(self, vma: Vma) -> None:
-        if vma.anon_vma is None:
-            rmap.prepare(self.slab, vma, self.vmas.mergeable_anon_vma(vma))
-
-    # ------------------------------------------------------------ system calls
-    def _forget(self, start: int, end: int) -> None:
-        for page in [p for p in self.anon if start <= p < end]:
-            self.anon.pop(page).users.discard((self, page))
-
+    # ------------------------------------------------------------ mappings
     def munmap(self, start: int, end: int) -> None:
-        self.vmas.unmap(start, end)
-        self._forget(start, end)
+        before = self.total_vm
+        self.vmas.cut(start, end)
+        gone = self.vmas.overlapping(start, end)
+        if not gone:
+            return
+        for vma in gone:
+            if vma.flags & LOCKED:
+                self.locked_vm -= vma.pages
+                self.munlock_range(vma, vma.start, vma.end, held=True)
+        self.hiwater_vm = max(self.hiwater_vm, before)
+        self.update_hiwater_rss()
+        self.zap(start, end)
+        for vma in gone:
+            self.vmas.drop(vma)
 
-    def mmap(self, start: int, end: int, prot: int, shared: bool, file: File | None, pgoff: int) -> None:
+    def mmap(self, start: int, end: int, flags: int, file: File | None = None, pgoff: int = 0, populate: bool = False) -> None:
+        """MAP_FIXED. Shared without a file: a file of its own."""
         self.munmap(start, end)
-        if file is None:
-            pgoff = start
-        self.vmas.map(start, end, prot & PROT | (SHARED if shared else 0), file, pgoff)
+        flags |= self.def_flags
+        if flags & SHARED and file is None:
+            pages = end - start
+            vma = self.vmas.insert(start, end, flags, File(self.world, "shmem", pages * self.world.page_bytes, pages), 0)
+        else:
+            vma = self.vmas.map(start, end, flags, file, start if file is None else pgoff)
+        if flags & LOCKED:
+            self.locked_vm += end - start
+            self.get_pages(vma, start, end, mlock=True)
+        elif populate:
+            self.get_pages(vma, start, end, mlock=False)
 
-    def mprotect(self, start: int, end: int, prot: int) -> bool:
-        return self.vmas.protect(start, end, prot)
+    def mprotect(self, start: int, end: int, prot: int) -> None:
+        for vma, first, last, _ in self.vmas.change(start, end, lambda vma: _protected(vma, prot)):
+            born = self.born_writable(vma)
+            accounted = vma.flags & (SHARED | WRITE) == SHARED | WRITE
+            for at, pte in self.ptes.items():
+                if first <= at < last:
+                    pte.writable = born or (accounted and pte.dirty)
+        if not self.vmas.covered(start, end):
+            raise NoMemory
 
+    def brk(self, address: int) -> int:
+        new, old = (-(-a // self.world.page_bytes) for a in (address, self.brk_at))
+        if address < self.start_brk:
+            return self.brk_at
+        if new > old:
+            if self.vmas.overlapping(old, new + 1):
+                return self.brk_at
+            self._heap(old, new)
+        elif new < old:
+            self.munmap(new, old)
+        self.brk_at = address
+        return address
+
+    def _heap(self, start: int, end: int) -> None:
+        vma = self.vmas.map(start, end, READ | WRITE | self.def_flags, None, start)
+        if vma.flags & LOCKED:
+            self.locked_vm += end - start
+            self.get_pages(vma, start, end, mlock=True)
+
+    # ------------------------------------------------------------ life
     def fork(self) -> Mm:
-        child = Mm(self.slab)
+        child = Mm(self.world, self.slab, self.top)
+        child.start_brk, child.brk_at = self.start_brk, self.brk_at
         for vma in self.vmas.all:
-            new = Vma(vma.start, vma.end, vma.flags, vma.pgoff, vma.file)
+            new = Vma(vma.start, vma.end, vma.flags & ~LOCKED, vma.pgoff, vma.file)
             rmap.fork(self.slab, new, vma)
             child.vmas.add(new)
-        for page, anon in self.anon.items():
-            child.anon[page] = anon
-            anon.users.add((child, page))
+            if vma.anon_vma is not None:  # else the child's faults find all again
+                self._copy_entries(child, vma)
+        child.hiwater_rss, child.hiwater_vm = sum(child.rss), child.total_vm
         return child
 
+    def _copy_entries(self, child: Mm, vma: Vma) -> None:
+        for at in [p for p in self.ptes if vma.start <= p < vma.end]:
+            pte = self.ptes[at]
+            pte.writable = False
+            child.map_page(at, pte.page, dirty=pte.dirty)
+
+    def exec(self) -> None:
+        self._leave()
+        self._fresh()
+        at = self.top - 1
+        vma = self.vmas.insert(at, self.top, READ | WRITE | GROWSDOWN | ACCOUNT, None, at)
+        faults = self.min_flt
+        self.handle_fault(vma, at, write=True)
+        self.min_flt = faults  # the arguments are copied in before it is anybody's address space
+        self.expand_stack(vma, vma.start - STACK_ROOM)
+
     def exit(self) -> None:
-        self._forget(0, 1 << 62)
+        self._leave()
+        self.world.mms.remove(self)
+
+    def _leave(self) -> None:
+        """exit_mmap, which nobody else can look at any more: mmap_sem is not taken."""
+        for vma in self.vmas.all:
+            if vma.flags & LOCKED:
+                self.munlock_range(vma, vma.start, vma.end, held=False)
+        self.zap(0, self.top)
         for vma in list(self.vmas.all):
             self.vmas.drop(vma)
+
+
+def _protected(vma: Vma, prot: int) -> int:
+    """The flags that mprotect wants: private memory that becomes writable is committed, for good."""
+    flags = vma.flags & ~PROT | prot
+    if flags == vma.flags or not flags & WRITE or vma.flags & (ACCOUNT | WRITE | SHARED):
+        return flags
+    return flags | ACCOUNT

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from . import anon_vma as rmap
 from .anon_vma import AnonVma, Slab
 
-READ, WRITE, EXEC, SHARED, ACCOUNT = 1, 2, 4, 8, 0x100000
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+READ, WRITE, EXEC, SHARED, GROWSDOWN, LOCKED, ACCOUNT = 1, 2, 4, 8, 0x100, 0x2000, 0x100000
 PROT = READ | WRITE | EXEC
 
 
@@ -143,56 +147,57 @@ class Vmas:
         self.add(new)
         return new
 
-    def unmap(self, start: int, end: int) -> list[Vma]:
-        """do_munmap without the pages: the VMAs that were taken out, already unlinked."""
-        first = next((v for v in self.all if v.end > start), None)
-        if first is None or first.start >= end:
-            return []
+    def cut(self, start: int, end: int) -> None:
+        """The splits of do_munmap: no VMA crosses an end of the range any more, unless none lies in it."""
+        if not self.overlapping(start, end):
+            return
+        first = next(v for v in self.all if v.end > start)
         if start > first.start:
             self.split(first, start, new_below=False)
         last = next((v for v in self.all if v.start < end < v.end), None)
         if last is not None:
             self.split(last, end, new_below=True)
-        gone = self.overlapping(start, end)
-        for v in gone:
-            self.drop(v)
-        return gone
 
     def map(self, start: int, end: int, flags: int, file: object, pgoff: int) -> Vma:
         """mmap_region over room that is free."""
         if flags & (WRITE | SHARED) == WRITE:
             flags |= ACCOUNT
-        merged = self.merge(start, end, flags, None, file, pgoff)
-        if merged is not None:
-            return merged
+        return self.merge(start, end, flags, None, file, pgoff) or self.insert(start, end, flags, file, pgoff)
+
+    def insert(self, start: int, end: int, flags: int, file: object, pgoff: int) -> Vma:
         vma = Vma(start, end, flags, pgoff, file)
         self.add(vma)
         return vma
 
-    def protect(self, start: int, end: int, prot: int) -> bool:
-        """sys_mprotect over room that is all mapped; False: -ENOMEM with what lies before a hole changed."""
+    def change(self, start: int, end: int, wanted: Callable[[Vma], int]) -> Iterator[tuple[Vma, int, int, int]]:
+        """The loop of mprotect and mlock: flags become wanted(VMA), piece by piece, cutting and merging.
+
+        Yields each piece that changed: the VMA that has it now, its ends, its old flags. Ends where nothing is mapped.
+        """
         at = start
         while at < end:
             vma = self.find(at)
             if vma is None:
-                return False
-            upto = min(vma.end, end)
-            self._fixup(vma, at, upto, (vma.flags & ~PROT) | prot)
+                return
+            upto, old = min(vma.end, end), vma.flags
+            new = wanted(vma)
+            if new != old:
+                yield self._fixup(vma, at, upto, new), at, upto, old
             at = upto
-        return True
 
-    def _fixup(self, vma: Vma, start: int, end: int, flags: int) -> None:
-        if flags == vma.flags:
-            return
-        if flags & WRITE and not vma.flags & (ACCOUNT | WRITE | SHARED):
-            flags |= ACCOUNT
-        if self.merge(start, end, flags, vma.anon_vma, vma.file, vma.index(start)) is not None:
-            return
+    def covered(self, start: int, end: int) -> bool:
+        return all(self.find(page) for page in range(start, end))
+
+    def _fixup(self, vma: Vma, start: int, end: int, flags: int) -> Vma:
+        merged = self.merge(start, end, flags, vma.anon_vma, vma.file, vma.index(start))
+        if merged is not None:
+            return merged
         if start != vma.start:
             self.split(vma, start, new_below=True)
         if end != vma.end:
             self.split(vma, end, new_below=False)
         vma.flags = flags
+        return vma
 
     # ------------------------------------------------------------ anon_vmas
     def mergeable_anon_vma(self, vma: Vma) -> AnonVma | None:
