@@ -15,6 +15,7 @@ from rmapemu.mm.memory cimport do_page_fault
 from rmapemu.mm.types cimport *
 
 from rmapemu.machine.arrays import address_array, kind_array
+from rmapemu.machine.sizes import parse_size
 
 
 # ---------------------------------------------------------------- operations: a[0] is the mm
@@ -27,7 +28,7 @@ cdef int64_t op_fork(machine* m, const uint64_t* a) noexcept nogil:
 
 cdef int64_t op_exec(machine* m, const uint64_t* a) noexcept nogil:
     m.current = <mm_struct*>a[0]
-    return exec_mmap(m, <mm_struct*>a[0])
+    return exec_mmap(m, <mm_struct*>a[0], a[1])
 
 
 cdef int64_t op_exit(machine* m, const uint64_t* a) noexcept nogil:
@@ -92,9 +93,14 @@ cdef class Process(ProcessMap):
         self.machine.tasks[child.pid] = (r, own if name is None else str(name), self.pid)
         return Process(self.machine, child.pid)
 
-    def exec(self):
-        """execve(2): a fresh address space with a stack."""
-        self._call("exec", op_exec, 0, 0, 0)
+    def exec(self, *, stack_shift=0):
+        """execve(2): a fresh address space with a stack, ``stack_shift`` bytes (whole pages, at most 16 GiB) below the top: by so much
+        the temporary stack is moved down, as address randomisation would have it.
+        """
+        shift = parse_size(stack_shift, "stack_shift")
+        if shift % self.machine.page_size or shift > 1 << 34:
+            raise ValueError(f"stack_shift={stack_shift!r}: expected whole pages of at most {1 << 34} bytes")
+        self._call("exec", op_exec, shift, 0, 0)
 
     def exit(self):
         """exit(2): everything of it is unmapped; handles to it and its VMAs are gone."""

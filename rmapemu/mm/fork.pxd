@@ -7,4 +7,4 @@ cdef mm_struct* mm_alloc(machine* m) noexcept nogil                     # NULL: 
 cdef mm_struct* dup_mm(machine* m, mm_struct* old) noexcept nogil       # fork: NULL: -ENOMEM, nothing left behind
 cdef void mmput(machine* m, mm_struct* mm) noexcept nogil               # the last user is gone: exit_mmap, mmlist, mmdrop
 # a fresh address space with a stack built at the top and shifted (setup_arg_pages); 0, -ENOMEM with the old one intact
-cdef int exec_mmap(machine* m, mm_struct* mm) noexcept nogil
+cdef int exec_mmap(machine* m, mm_struct* mm, uint64_t stack_shift) noexcept nogil

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Address spaces come and go: a new one, a copy, exec's fresh one with its stack, the last user's leaving.
 # Kernel: kernel/fork.c (mm_alloc, dup_mm, dup_mmap, mmput), fs/exec.c (bprm_mm_init, setup_arg_pages, exec_mmap).
-# Differs: no threads (mm_users is 1), no address randomisation, so exec's stack is built where it stays.
-from libc.errno cimport ENOMEM
+# Differs: no threads (mm_users is 1); by how much exec's stack moves, which is random there, is the caller's to say.
+from libc.errno cimport EFAULT, ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport ACCESS_WRITE
 from rmapemu.mm.anon_vma cimport anon_vma_fork
@@ -13,6 +13,7 @@ from rmapemu.mm.memory cimport copy_page_range, get_mm_rss, handle_mm_fault, VM_
 from rmapemu.mm.mmap cimport *
 from rmapemu.mm.mmlist cimport mmlist_add, mmlist_del
 from rmapemu.mm.mmu_notifier cimport mmu_notifier_release
+from rmapemu.mm.mremap cimport move_page_tables
 from rmapemu.mm.prio_tree cimport vma_nonlinear_add, vma_prio_tree_insert
 from rmapemu.mm.types cimport *
 
@@ -163,10 +164,31 @@ cdef mm_struct* dup_mm(machine* m, mm_struct* old) noexcept nogil:
 
 
 # ---------------------------------------------------------------- exec
-cdef int bprm_mm_init(machine* m, mm_struct* mm) noexcept nogil:
-    """A stack VMA of one page at the top, marked incomplete while the arguments are copied in: 0, -ENOMEM."""
+cdef int shift_arg_pages(machine* m, vm_area_struct* vma, uint64_t shift) noexcept nogil:
+    """The temporary stack moves down: 0, -EFAULT, -ENOMEM. The reverse map finds its pages at the old place until the entries are at
+    the new one, or nowhere: migration, which cannot do with that, leaves such VMAs alone.
+    """
+    cdef mm_struct* mm = vma.vm_mm
+    cdef uint64_t start = vma.vm_start, end = vma.vm_end
+    cdef uint64_t ceiling
+    BUG_ON(m, start - shift > end - shift, b"new_start > new_end", b"shift_arg_pages")
+    if vma != find_vma(mm, start - shift):
+        return -EFAULT
+    if vma_adjust(m, vma, start - shift, end, vma.vm_pgoff, NULL):
+        return -ENOMEM
+    if move_page_tables(m, vma, start, vma, start - shift, end - start) != end - start:
+        return -ENOMEM
+    ceiling = vma.vm_next.vm_start if vma.vm_next != NULL else 0
+    m.hw.ops.free_pgd_range(&m.hw, &mm.hw, max(start, end - shift), end, end - shift, ceiling)
+    vma_adjust(m, vma, start - shift, end - shift, vma.vm_pgoff, NULL)
+    return 0
+
+
+cdef int bprm_mm_init(machine* m, mm_struct* mm, uint64_t stack_shift) noexcept nogil:
+    """A stack VMA of one page at the top, marked incomplete while the arguments are copied in: 0, -errno."""
     cdef uint64_t page_bytes = <uint64_t>1 << m.page_shift
     cdef vm_area_struct* vma = vma_alloc(m)
+    cdef int err
     if vma == NULL:
         return -ENOMEM
     vma.vm_mm = mm
@@ -182,7 +204,11 @@ cdef int bprm_mm_init(machine* m, mm_struct* mm) noexcept nogil:
     mm.stack_vm = 1
     if handle_mm_fault(m, mm, vma, vma.vm_start, ACCESS_WRITE, NULL) & VM_FAULT_ERROR:
         return -ENOMEM
-    # setup_arg_pages: the stack stands, and gets room to begin with
+    # setup_arg_pages: the stack moves to its place, stands, and gets room to begin with
+    if stack_shift:
+        err = shift_arg_pages(m, vma, stack_shift)
+        if err:
+            return err
     vma.vm_flags &= ~<uint64_t>VM_STACK_INCOMPLETE_SETUP
     mm.start_stack = vma.vm_end - sizeof(uint64_t)
     return expand_stack(m, vma, vma.vm_start - STACK_EXPAND_BYTES)
@@ -208,17 +234,19 @@ cdef void take_over(machine* m, mm_struct* mm, mm_struct* new) noexcept nogil:
         vma = vma.vm_next
 
 
-cdef int exec_mmap(machine* m, mm_struct* mm) noexcept nogil:
+cdef int exec_mmap(machine* m, mm_struct* mm, uint64_t stack_shift) noexcept nogil:
     cdef mm_struct* new = mm_alloc(m)
     cdef bint listed
+    cdef int err
     if new == NULL:
         return -ENOMEM
     down_write(m, new, False)
-    if bprm_mm_init(m, new):
+    err = bprm_mm_init(m, new, stack_shift)
+    if err:
         up_write(m, new)
         mmput(m, new)
         m.next_pid -= 1
-        return -ENOMEM
+        return err
     up_write(m, new)
     # the list of mms with swap entries goes by address: both leave it while they change places
     listed = mmlist_del(m, new)
