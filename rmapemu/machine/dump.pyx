@@ -91,7 +91,7 @@ cdef object mapping_name(machine* m, const page* p):
         node = (<stable_node*>m.kmem[KMEM_STABLE_NODE].base)[p.mapping >> PAGE_MAPPING_SHIFT].serial
         return f"stable_node {node}" if node else "ksm"
     if PageAnon(p):
-        return f"anon_vma {page_anon_vma(m, p).serial}"
+        return f"anon_vma {page_anon_vma(m, p).serial if page_anon_vma(m, p) != NULL else 0}"
     return f"file {page_file_mapping(m, p).ino}"
 
 

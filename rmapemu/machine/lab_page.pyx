@@ -3,7 +3,7 @@
 # The workbench for pages, LRU lists and the swap cache. Kernel: none of it; the fields are struct page's.
 # A page made here has one reference, the bench's. What is set is what is asked for, and no counter beside it but the lists' own.
 from libc.errno cimport ENOMEM
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from rmapemu.machine.file cimport File, mapping_arg
 from rmapemu.machine.lab_vma cimport LabVma
 from rmapemu.machine.page cimport Page, page_handle, pfn_of
@@ -231,13 +231,13 @@ cdef class LabPage(LabVma):
             raise ValueError(f"swap slot {t}:{o} has a page already")
         si.swap_map[<uint32_t>o] = before ^ SWAP_HAS_CACHE
         self._slot_used(si, before != 0, si.swap_map[<uint32_t>o] != 0)
-        sign = 1 if offset is not None else -1
+        cdef int64_t sign = 1 if offset is not None else -1       # counters set by hand may pass 0
         p.flags ^= PG_swapcache
-        p.count += sign
+        p.count += <int32_t>sign
         m.private[pfn] = t << 27 | o if offset is not None else 0
         si.cache[<uint32_t>o] = pfn if offset is not None else 0
-        m.nr_swapcache_pages += sign
-        page_zone(m, pfn).vm_stat[NR_FILE_PAGES] += sign
+        m.nr_swapcache_pages += <uint64_t>sign
+        page_zone(m, pfn).vm_stat[NR_FILE_PAGES] += <uint64_t>sign
 
     def swap_count(self, type, offset, value=None):
         """Users of a slot; sets them first where a value (up to 0x3e) is given. The swap cache is not a user."""

@@ -3,7 +3,7 @@
 # Walking page tables as data. Kernel: mm/pagewalk.c. Differs: no VMAs, no locks, no costs; the format says all.
 from libc.stdint cimport uint64_t
 from rmapemu.hw.format cimport pt_format, pt_level
-from rmapemu.hw.pte cimport pt_matches, pte_none
+from rmapemu.hw.pte cimport pt_matches, pte_none, pte_present
 from rmapemu.mm.types cimport *
 
 
@@ -25,6 +25,9 @@ cdef int one_entry(machine* m, mm_struct* mm, int level, uint64_t e, uint64_t va
     cdef const pt_level* lv = &m.hw.fmt.level[level]
     cdef uint64_t pa
     if lv.huge.mask[0] != 0 and pt_matches(&lv.huge, e):
+        return visit(ctx, m, mm, va, level, e) if visit != NULL else 0
+    if level == 1 and not pte_present(m.hw.fmt, e) and not pt_matches(&lv.table, e):
+        # a hugetlb page gave way to a migration or hwpoison entry
         return visit(ctx, m, mm, va, level, e) if visit != NULL else 0
     pa = e & lv.table_pa_mask
     if not pt_matches(&lv.table, e) or pa >> m.page_shift >= m.nr_frames or not m.pages[pa >> m.page_shift].flags & PG_table:

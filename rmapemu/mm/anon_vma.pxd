@@ -22,6 +22,7 @@ cdef void unlock_anon_vma_root(machine* m, anon_vma* root) noexcept nogil
 cdef void put_anon_vma(machine* m, anon_vma* av) noexcept nogil
 cdef void __put_anon_vma(machine* m, anon_vma* av) noexcept nogil
 cdef anon_vma* page_get_anon_vma(machine* m, uint32_t pfn) noexcept nogil
+cdef void no_anon_vma(machine* m, uint32_t pfn) noexcept nogil                                  # oops, or nothing
 # Someone else holds the mutex: the rest of page_lock_anon_vma.
 cdef anon_vma* lock_anon_vma_slowly(machine* m, uint32_t pfn, anon_vma* av) noexcept nogil
 
@@ -39,7 +40,8 @@ cdef inline anon_vma* page_lock_anon_vma(machine* m, uint32_t pfn) noexcept nogi
     cdef anon_vma* av
     m.hw.cost.rcu_read_lock += 1
     av = mapped_anon_vma(m, pfn)
-    if av == NULL:
+    if rm_unlikely(av == NULL):
+        no_anon_vma(m, pfn)
         return NULL
     if rm_unlikely(not mutex_trylock(m, &av.root.lock, LOCK_ANON_VMA, av.root)):
         return lock_anon_vma_slowly(m, pfn, av)

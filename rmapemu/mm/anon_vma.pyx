@@ -240,11 +240,20 @@ cdef void unlink_anon_vmas(machine* m, vm_area_struct* vma) noexcept nogil:
 
 
 # ---------------------------------------------------------------- from a page to its anon_vma
+cdef void no_anon_vma(machine* m, uint32_t pfn) noexcept nogil:
+    """A mapped page whose mapping says anonymous, and no more: the kernel follows NULL."""
+    if page_mapped(m, pfn) and m.pages[pfn].mapping == PAGE_MAPPING_ANON:
+        kernel_bug(m, BUG_OOPS, b"anon_vma is NULL", b"page_lock_anon_vma")
+
+
 cdef anon_vma* page_get_anon_vma(machine* m, uint32_t pfn) noexcept nogil:
     cdef anon_vma* av
     m.hw.cost.rcu_read_lock += 1
     av = mapped_anon_vma(m, pfn)
-    if av == NULL or av.refcount == 0:
+    if av == NULL:
+        no_anon_vma(m, pfn)
+        return NULL
+    if av.refcount == 0:
         return NULL
     av.refcount += 1
     if not page_mapped(m, pfn):

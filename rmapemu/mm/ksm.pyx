@@ -96,7 +96,7 @@ cdef int try_to_unmap_ksm(machine* m, uint32_t pfn, int flags) noexcept nogil:
     w.mapcount = 1
     w.flags = flags
     w.result = SWAP_AGAIN
-    if PageKsm(&m.pages[pfn]) and page_stable_node(m, &m.pages[pfn]) == NULL:
+    if page_stable_node(m, &m.pages[pfn]) == NULL:
         w.result = SWAP_FAIL
     walk_ksm(m, pfn, visit_unmap, &w, b"try_to_unmap_ksm")
     return w.result

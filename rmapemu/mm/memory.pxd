@@ -88,8 +88,9 @@ cdef inline int64_t get_mm_rss(const mm_struct* mm) noexcept nogil:
     return mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES]
 
 cdef inline uint64_t get_mm_hiwater_rss(const mm_struct* mm) noexcept nogil:
-    cdef int64_t rss = get_mm_rss(mm)
-    return <uint64_t>rss if rss > 0 and <uint64_t>rss > mm.hiwater_rss else mm.hiwater_rss
+    # get_mm_counter reads a counter below 0 as 0
+    cdef uint64_t rss = <uint64_t>max(mm.rss_stat[MM_FILEPAGES], 0) + <uint64_t>max(mm.rss_stat[MM_ANONPAGES], 0)
+    return max(rss, mm.hiwater_rss)
 
 cdef inline void update_hiwater_rss(mm_struct* mm) noexcept nogil:
     """Called before rss drops; nothing tracks the peak while it grows."""

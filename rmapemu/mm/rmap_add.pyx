@@ -29,7 +29,8 @@ cdef void page_move_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uin
     if vma.anon_vma == NULL:
         # the kernel would leave a pointer that the next walk follows
         kernel_bug(m, BUG_OOPS, b"anon_vma is NULL", b"page_move_anon_rmap")
-    p.mapping = anon_vma_to_mapping(m, vma.anon_vma)
+    # without CONFIG_DEBUG_VM a VMA without an anon_vma goes unnoticed here
+    p.mapping = anon_vma_to_mapping(m, vma.anon_vma) if vma.anon_vma != NULL else PAGE_MAPPING_ANON
 
 
 cdef void set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive, const char* function) noexcept nogil:
@@ -102,7 +103,7 @@ cdef void page_add_file_rmap(machine* m, uint32_t pfn) noexcept nogil:
 cdef void page_remove_rmap(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     p.mapcount -= 1
-    if p.mapcount != 0:
+    if p.mapcount > 0:
         return
     # the last entry is gone: a dirty bit that lives in the storage key moves to the page, unless the page is about to be freed
     if m.hw.skey != NULL and (not PageAnon(p) or p.flags & PG_swapcache) and m.hw.ops.page_test_and_clear_dirty(&m.hw, pfn, 1):

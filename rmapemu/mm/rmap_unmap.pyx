@@ -23,7 +23,8 @@ from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
 
-cdef uint64_t make_migration_entry(uint32_t pfn, bint write) noexcept nogil:
+cdef uint64_t make_migration_entry(machine* m, uint32_t pfn, bint write) noexcept nogil:
+    BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"make_migration_entry")
     return swp_entry(SWP_MIGRATION_WRITE if write else SWP_MIGRATION_READ, pfn)
 
 
@@ -45,7 +46,7 @@ cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t v
         mm.rss_stat[MM_SWAPENTS] += 1
     elif m.config.migration:
         BUG_ON(m, (flags & TTU_ACTION_MASK) != TTU_MIGRATION, b"TTU_ACTION(flags) != TTU_MIGRATION", b"try_to_unmap_one")
-        entry = make_migration_entry(pfn, pte_write(m.hw.fmt, pteval))
+        entry = make_migration_entry(m, pfn, pte_write(m.hw.fmt, pteval))
     else:
         # page_private as it stands
         entry = private_to_entry(m.private[pfn])
@@ -59,12 +60,13 @@ cdef inline int replace_entry(machine* m, uint32_t pfn, mm_struct* mm, uint64_t 
     cdef bint anon = PageAnon(&m.pages[pfn])
     if m.pages[pfn].flags & PG_hwpoison and not flags & TTU_IGNORE_HWPOISON:
         mm.rss_stat[MM_ANONPAGES if anon else MM_FILEPAGES] -= 1
+        BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"make_hwpoison_entry")
         set_swap_pte(m, mm, va, pte, swp_entry(SWP_HWPOISON, pfn))
         return SWAP_AGAIN
     if anon:
         return replace_anon(m, pfn, mm, va, pte, pteval, flags)
     if m.config.migration and (flags & TTU_ACTION_MASK) == TTU_MIGRATION:
-        set_swap_pte(m, mm, va, pte, make_migration_entry(pfn, pte_write(m.hw.fmt, pteval)))
+        set_swap_pte(m, mm, va, pte, make_migration_entry(m, pfn, pte_write(m.hw.fmt, pteval)))
     else:
         mm.rss_stat[MM_FILEPAGES] -= 1
     return SWAP_AGAIN

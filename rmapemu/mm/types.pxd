@@ -564,8 +564,8 @@ cdef inline address_space* page_file_mapping(machine* m, const page* p) noexcept
     return <address_space*>m.kmem[KMEM_MAPPING].base + (p.mapping >> PAGE_MAPPING_SHIFT)
 
 cdef inline anon_vma* page_anon_vma(machine* m, const page* p) noexcept nogil:
-    """page_anon_vma: NULL unless the page is anonymous and not KSM."""
-    if (p.mapping & PAGE_MAPPING_FLAGS) != PAGE_MAPPING_ANON:
+    """page_anon_vma: NULL unless the page is anonymous, of an anon_vma, and not KSM."""
+    if (p.mapping & PAGE_MAPPING_FLAGS) != PAGE_MAPPING_ANON or p.mapping == PAGE_MAPPING_ANON:
         return NULL
     return <anon_vma*>m.kmem[KMEM_ANON_VMA].base + (p.mapping >> PAGE_MAPPING_SHIFT)
 

@@ -19,6 +19,7 @@ cdef bint page_evictable(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept
     cdef page* p = &m.pages[pfn]
     if not evictable(m, pfn):
         return False
+    VM_BUG_ON(m, vma != NULL and p.flags & PG_lru, b"PageLRU(page)", b"is_mlocked_vma")
     if vma != NULL and (vma.vm_flags & (VM_LOCKED | VM_SPECIAL)) == VM_LOCKED:
         # is_mlocked_vma: a new page of a locked mapping is born mlocked
         p.flags |= PG_mlocked
