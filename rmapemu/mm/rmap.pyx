@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport SEEN_NOT_PRESENT, SEEN_OTHER
 from rmapemu.hw.pte cimport pte_pfn, pte_present
 from rmapemu.mm.compound cimport compound_order
-from rmapemu.mm.lock cimport VM_BUG_ON, kernel_bug, pte_lock, pte_unlock
+from rmapemu.mm.lock cimport kernel_bug, pte_lock, pte_unlock
 from rmapemu.mm.types cimport *
 
 
@@ -14,7 +14,6 @@ cdef uint64_t huge_pgoff(machine* m, uint32_t pfn) noexcept nogil:
     """The offset in pages of a page of a hugetlb VMA, whose index counts huge pages (page_hstate, huge_page_order)."""
     if not m.config.hugetlb_page:
         return m.pages[pfn].index
-    VM_BUG_ON(m, not PageHuge(m, pfn), b"!PageHuge(page)", b"page_hstate")
     if compound_order(m, pfn) == 0:
         kernel_bug(m, BUG_OOPS, b"size_to_hstate() is NULL", b"huge_page_order")
     return m.pages[pfn].index << compound_order(m, pfn)

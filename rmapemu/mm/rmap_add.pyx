@@ -26,10 +26,7 @@ cdef void page_move_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uin
     VM_BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"page_move_anon_rmap")
     VM_BUG_ON(m, vma.anon_vma == NULL, b"!anon_vma", b"page_move_anon_rmap")
     VM_BUG_ON(m, p.index != linear_page_index(m, vma, va), b"page->index != linear_page_index(vma, address)", b"page_move_anon_rmap")
-    if vma.anon_vma == NULL:
-        # the kernel would leave a pointer that the next walk follows
-        kernel_bug(m, BUG_OOPS, b"anon_vma is NULL", b"page_move_anon_rmap")
-    # without CONFIG_DEBUG_VM a VMA without an anon_vma goes unnoticed here
+    # without CONFIG_DEBUG_VM a VMA without an anon_vma goes unnoticed here, and the next walk follows NULL
     p.mapping = anon_vma_to_mapping(m, vma.anon_vma) if vma.anon_vma != NULL else PAGE_MAPPING_ANON
 
 

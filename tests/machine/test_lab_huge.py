@@ -206,7 +206,7 @@ def test_migration_of_a_hugetlb_page_leaves_its_entry_in_that_level(lab, rmap, h
 
 def test_a_small_page_has_no_huge_page_size(lab, rmap, hugetlb):
     small = lab.page()
-    with pytest.raises(KernelBug, match="PageHuge"):
+    with pytest.raises(KernelBug, match="size_to_hstate"):
         rmap.vma_address(small, hugetlb[1])
     lab.revive()
 
