@@ -141,8 +141,9 @@ def test_without_debug_vm_only_bug_on_is_left(arch):
         rmap.page_move_anon_rmap(page, vma, START)
         assert rmap.rmap_walk(page, lambda *_: Swap.FAIL) is Swap.AGAIN
         assert rmap.try_to_munlock(page) is Swap.AGAIN
+        rmap.page_move_anon_rmap(page, lab.vma(mm, 2 * START, 1), START)
         with pytest.raises(KernelBug, match="oops"):
-            rmap.page_move_anon_rmap(page, lab.vma(mm, 2 * START, 1), START)
+            rmap.page_lock_anon_vma(page)
         lab.revive()
         with pytest.raises(KernelBug, match="PageLocked") as caught:
             rmap.try_to_unmap(page)
