@@ -140,9 +140,7 @@ cdef int one_entry(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level,
     cdef uint32_t pfn
     if v == NULL:
         return entry_bad(c, mm, va, b"an entry outside of all VMAs", <int64_t>e, 0)
-    if level > 0:
-        if not pte_present(f, e):
-            return 0
+    if level > 0 and pt_matches(&f.level[level].huge, e):
         pfn = <uint32_t>((e & f.level[level].huge_pa_mask) >> m.page_shift)
         if pfn >= m.nr_frames:
             return entry_bad(c, mm, va, b"a huge entry of no frame", pfn, m.nr_frames)
