@@ -92,7 +92,8 @@ cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, v
     m.hw.cost.clusters_scanned += 1
     pte_lock(m, mm)
     update_hiwater_rss(mm)
-    last = pte + ((end - va) >> m.page_shift)
+    # a cursor behind the end of the VMA finds an empty cluster
+    last = pte + ((max(end, va) - va) >> m.page_shift)
     while pte < last:
         # most are not there: each run of those is counted at once (1.41 -> 1.25 of a bare loop: benchmarks/bench_rmap.py)
         start = pte
