@@ -77,6 +77,8 @@ cdef class LabNotify(LabKsm):
         """
         cdef mm_struct* to
         self.outside()
+        if not self.machine.m.config.mmu_notifier:
+            raise ValueError("config: the machine is without mmu_notifier")
         to = mm_arg(self.machine, mm)
         given = (clear_flush_young, invalidate_page, invalidate_range_start, invalidate_range_end, release)
         for name, function in zip(NOTIFIER_OPS, given):

@@ -25,9 +25,10 @@ _UNDERSCORED = {
 }
 
 
-cdef object _group(object memcg):
-    """A group as mm/ wants it: its number + 1; 0: none."""
-    return 0 if memcg is None else parse_int(memcg, "memcg", 0, NR_MEMCG - 1) + 1
+cdef object _group(Rmap rmap, object memcg):
+    """A group as mm/ wants it: its number + 1; 0: none. Without cgroup_mem every mm matches."""
+    number = 0 if memcg is None else parse_int(memcg, "memcg", 0, NR_MEMCG - 1) + 1
+    return number if rmap.machine.m.config.cgroup_mem else 0
 
 
 cdef class Rmap(RmapWhere):
@@ -47,7 +48,9 @@ cdef class Rmap(RmapWhere):
     def page_referenced(self, page, is_locked=False, memcg=None):
         """(references found and cleared, VmFlags of the VMAs that used it). memcg: only that group's processes; None: all."""
         cdef uint64_t a[5]
-        cdef int64_t r = self._run(op_referenced, page, NOT_ASKED, (1 if is_locked else 0) | _group(memcg) << 1, a)
+        cdef int64_t r
+        self.machine.usable()
+        r = self._run(op_referenced, page, NOT_ASKED, (1 if is_locked else 0) | _group(self, memcg) << 1, a)
         return r, VmFlag(a[3])
 
     cdef object _used(self, op_t op, object page, object memcg, object vm_flags):
@@ -55,7 +58,7 @@ cdef class Rmap(RmapWhere):
         cdef int64_t r
         self.machine.usable()
         a[0] = pfn_of(self.machine, page, True)
-        a[2] = _group(memcg)
+        a[2] = _group(self, memcg)
         a[3] = parse_int(vm_flags, "vm_flags", 0)
         r = self.machine.run_op(op, a)
         return r, VmFlag(a[3])

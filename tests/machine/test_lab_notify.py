@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import TTU, GoneError, Swap, VmFlag
+from rmapemu import TTU, GoneError, Machine, Swap, VmFlag
 from support.lab import START
 
 
@@ -260,13 +260,20 @@ def test_mapped_file_pages_are_counted_in_the_group_that_they_are_charged_to(mac
     assert lab.memcg_stat(7, "file_mapped") == 0 and cost.rcu_read_lock == 0
 
 
-def test_without_cgroup_mem_nothing_is_uncharged(arch):
-    from rmapemu import Machine
+def test_without_mmu_notifier_none_can_be_registered(arch):
+    with Machine(arch, "16M", config={"mmu_notifier": False}) as m, pytest.raises(ValueError, match="mmu_notifier"):
+        m.lab.notifier(m.lab.mm(), clear_flush_young=True)
 
+
+def test_without_cgroup_mem_nothing_is_uncharged_and_every_mm_matches(arch):
     with Machine(arch, "16M", config={"cgroup_mem": False}) as m:
         page, vma = m.lab.page(), m.lab.vma(m.lab.mm(), START, 1, VmFlag.READ)
         m.rmap.anon_vma_prepare(vma)
         m.rmap.page_add_new_anon_rmap(page, vma, START)
         m.lab.charge(page, 1)
+        m.lab.set_pte(vma.process, START, page)
+        with m.measure() as cost:
+            m.rmap.page_referenced(page, memcg=7)
+        assert cost.ptes_matched == 1
         m.rmap.page_remove_rmap(page)
         assert m.lab.charged_to(page) == 1
