@@ -97,6 +97,11 @@ cdef int64_t op_bounds(machine* m, const uint64_t* a) noexcept nogil:
 cdef int64_t op_flags(machine* m, const uint64_t* a) noexcept nogil:
     cdef vm_area_struct* v = <vm_area_struct*>a[0]
     cdef mm_struct* mm = v.vm_mm
+    if not (v.vm_flags ^ a[1]) & (VM_NONLINEAR | VM_SHARED):
+        # it keeps its place among the file's VMAs
+        v.vm_flags = a[1]
+        v.vm_page_prot = vm_get_page_prot(m, v.vm_flags)
+        return <int64_t>(<uint64_t>v - <uint64_t>m.kmem[KMEM_VMA].base)
     unlink(m, v)
     v.vm_flags = a[1]
     if v.vm_file != NULL:
@@ -131,7 +136,8 @@ cdef class LabVma(Bench):
         cdef uint32_t i
         size = self.machine.page_size
         start, npages = parse_int(start, "start"), parse_int(npages, "npages")
-        if start < 0 or start % size or npages <= 0 or start + npages * size > mm.task_size:
+        least = 0 if but != NULL and but.vm_flags & VM_NONLINEAR else 1
+        if start < 0 or start % size or npages < least or start + npages * size > mm.task_size:
             raise ValueError(f"start={start:#x}, npages={npages}: expected whole pages below {mm.task_size:#x}")
         for i in range(mm.map_count):
             if mm.vmas[i] != but and mm.vmas[i].vm_start < start + npages * size and start < mm.vmas[i].vm_end:
@@ -175,7 +181,9 @@ cdef class LabVma(Bench):
         return self._made(self.do(op_vma, a))
 
     def vma_bounds(self, vma, start, npages, pgoff=None):
-        """Moves, grows or shrinks the VMA; its entries stay where they are. Returns a handle with the new range."""
+        """Moves, grows or shrinks the VMA; its entries stay where they are. Returns a handle with the new range. A nonlinear one may
+        have no pages at all.
+        """
         cdef uint64_t a[4]
         cdef vm_area_struct* v
         self.outside()

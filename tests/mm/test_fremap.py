@@ -231,14 +231,49 @@ def test_the_mapcount_is_the_effort_and_the_cursor_goes_round(arch):
         m.check()
 
 
-def test_a_vma_of_no_size_makes_the_page_unswappable(machine, lab_nonlinear):
+def test_a_cursor_beyond_every_cluster_starts_anew(machine, lab_nonlinear):
     lab, vma, page = lab_nonlinear
     lab.lock_page(page)
     lab.cursor(vma, 1 << 30)
-    # the cursor is beyond every cluster: nothing is scanned, and it starts anew
     assert machine.rmap.try_to_unmap_file(page) is Swap.AGAIN
-    assert lab.cursor(vma) == 0
+    assert lab.cursor(vma) == 0 and page.mapcount == 1
     lab.unlock_page(page)
+
+
+def test_a_page_is_unswappable_where_all_nonlinear_vmas_have_no_size(machine, lab_nonlinear):
+    lab, vma, page = lab_nonlinear
+    lab.lock_page(page)
+    with pytest.raises(ValueError, match="npages"):
+        lab.vma_bounds(lab.vma(lab.mm(), 0x200000, 1), 0x200000, 0)
+    vma = lab.vma_bounds(vma, 0x200000, 0)
+    assert machine.rmap.try_to_unmap_file(page) is Swap.FAIL
+    assert machine.rmap.try_to_munlock(page) is Swap.AGAIN
+    lab.vma_bounds(vma, 0x200000, 1)
+    lab.unlock_page(page)
+
+
+def test_a_page_that_nothing_maps_is_no_effort(machine, lab_nonlinear):
+    lab, vma, page = lab_nonlinear
+    other = lab.file_page(vma.file, 1)
+    lab.lock_page(other)
+    with machine.measure() as cost:
+        assert machine.rmap.try_to_unmap_file(other) is Swap.AGAIN
+        assert machine.rmap.try_to_unmap(other) is Swap.SUCCESS
+    assert cost.clusters_scanned == 0 and page.mapcount == 1
+    lab.unlock_page(other)
+
+
+def test_flags_change_without_changing_the_order_of_visits(machine, lab_nonlinear):
+    lab, first, page = lab_nonlinear
+    second = lab.vma_dup(first, lab.mm())
+    order = machine.dump()["files"][first.file.ino]["i_mmap_nonlinear"]
+    assert order == [first.serial, second.serial]
+    lab.vma_flags(first, first.vm_flags | VmFlag.SEQ_READ)
+    assert machine.dump()["files"][first.file.ino]["i_mmap_nonlinear"] == order
+    lab.vma_flags(first, first.vm_flags & ~VmFlag.NONLINEAR)
+    lab.vma_flags(first, first.vm_flags | VmFlag.NONLINEAR)
+    assert machine.dump()["files"][first.file.ino]["i_mmap_nonlinear"] == order[::-1]
+    assert page.mapcount == 1
 
 
 @pytest.fixture
