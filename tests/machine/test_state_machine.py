@@ -11,104 +11,67 @@ import os
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from model.process import HEAP, Mm
-from model.vma import EXEC, LOCKED, READ, SHARED, WRITE
-from rmapemu.machine.names import KMEM
+from model.process import HEAP
+from model.vma import LOCKED
+from support.driving import PROT, Driving
 from support.pair import Pair
 
 STEPS = int(os.environ.get("RMAPEMU_STEPS", "2500"))
-LENGTH = 50
-PROT = {"none": 0, "r": READ, "rw": READ | WRITE, "rx": READ | EXEC, "rwx": READ | WRITE | EXEC}
-LOCKED_MOST = 64  # pages, where memory is short
-
+LENGTH = 50 if STEPS < 100000 else 150  # steps of an example
 WHO = st.integers(0, 7)
-SPOT = st.tuples(st.sampled_from(["low", "low", "low", "vma", "heap", "stack"]), st.integers(0, 47))
+PLACE = st.tuples(st.sampled_from(["low", "low", "vma", "heap", "stack"]), st.integers(0, 95))  # for what is new
+SPOT = st.tuples(st.sampled_from(["vma"] * 12 + ["low", "heap", "stack"]), st.integers(0, 95))  # for what is mostly there
 PAGES = st.integers(1, 12)
-PROTS = st.sampled_from(sorted(PROT))
+RARELY = st.sampled_from([False, False, False, False, True])
+FAILING = st.sampled_from([""] * 6 + ["page", "vm_area_struct", "anon_vma", "anon_vma_chain", "mm_struct", "heap"])
+PROTS = st.sampled_from(["rw", "rw", "rw", "rw", *sorted(PROT)])
 KINDS = st.sampled_from("rrwwx")
 BYTES = st.integers(0, 12 * 4096) | st.integers(0, 12).map(lambda n: n * 4096)
 
 
-class Steps(RuleBasedStateMachine):
+class Steps(Driving):
     arch, memory, swap, roomy = "x86_64", "32M", "4M", True
     made = 0
 
-    @initialize()
-    def boot(self):
+    @initialize(mapped=st.sampled_from([True, True, True, False]))
+    def boot(self, mapped):
         self.pair = Pair(self.arch, self.memory, self.swap, roomy=self.roomy)
         self.page = self.pair.page
         self.token = 0
         self.pair.spawn()
+        if mapped:
+            self.pair.create("regular", 6 * self.page)
+            self.map_a_file(0, 0, ("low", 0), 8, 1, "rw", "shared")
+            self.map_a_file(0, 0, ("low", 8), 8, 0, "rw", "private")
+            self.map_private_anonymous_memory(0, ("low", 16), 12, "rw", "")
+            for spot in ("low", 2), ("low", 10), ("low", 16):
+                self.write_a_run(0, spot, 4)
 
     def teardown(self):
         if hasattr(self, "pair"):
             type(self).made += self.pair.steps
             self.pair.script.m.close()
 
-    # ------------------------------------------------------------ who and where
-    def process(self, who: int) -> tuple[str, Mm]:
-        name = sorted(self.pair.processes)[who % len(self.pair.processes)]
-        return name, self.pair.processes[name][1]
-
-    def file(self, who: int) -> str:
-        return sorted(self.pair.files)[who % len(self.pair.files)]
-
-    def where(self, mm: Mm, spot: tuple[str, int]) -> int:
-        """A page: of a window that mappings share, near the ends of a VMA, of the heap, or of the stack and below."""
-        base, n = spot
-        if base == "vma" and mm.vmas.all:
-            vma = mm.vmas.all[n % len(mm.vmas.all)]
-            return min(vma.start + n // len(mm.vmas.all) - 1, mm.top - 1)
-        return {"heap": HEAP + n // 2, "stack": mm.top - 1 - n}.get(base, 0x100 + n)
-
-    def span(self, mm: Mm, spot: tuple[str, int], n: int) -> tuple[int, int]:
-        start = self.where(mm, spot)
-        return start, min(start + n, mm.top)
-
-    def bytes(self, start: int, end: int) -> str:
-        return f"{start * self.page:#x}, {end - start} * {self.page}"
-
-    def may_lock(self, pages: int) -> bool:
-        """So much locked memory leaves room for the rest."""
-        locked = sum(v.pages for _, mm in self.pair.processes.values() for v in mm.vmas.all if v.flags & LOCKED)
-        return self.roomy or locked + pages <= LOCKED_MOST
-
-    def next_token(self) -> int:
-        self.token += 1
-        return self.token
-
     # ------------------------------------------------------------ mappings
-    def map(self, who, spot, n, prot, flags, *, file=None, offset=0):
-        name, mm = self.process(who)
-        start, end = self.span(mm, spot, n)
-        bits = PROT[prot] | (SHARED if "shared" in flags else 0) | (LOCKED if "locked" in flags else 0)
-        if (bits | mm.def_flags) & LOCKED and not self.may_lock(end - start):
-            return
-        more = f", file={file}, offset={offset * self.page}" if file else ""
-        call = f"{name}.mmap({end - start} * {self.page}, {prot!r}, {flags!r}, addr={start * self.page:#x}, fixed=True{more})"
-        model = self.pair.files[file][1] if file else None
-        atomic = not mm.vmas.overlapping(start, end)
-        self.pair.do(call, lambda: mm.mmap(start, end, bits, model, offset, "populate" in flags), atomic=atomic)
-
-    @rule(who=WHO, spot=SPOT, n=PAGES, prot=PROTS, extra=st.sampled_from(["", "", "", "|locked", "|populate"]))
+    @rule(who=WHO, spot=PLACE, n=PAGES, prot=PROTS, extra=st.sampled_from(["", "", "", "|locked", "|populate"]))
     def map_private_anonymous_memory(self, who, spot, n, prot, extra):
         self.map(who, spot, n, prot, "private|anonymous" + extra)
 
-    @rule(who=WHO, spot=SPOT, n=PAGES, prot=PROTS)
+    @rule(who=WHO, spot=PLACE, n=PAGES, prot=PROTS)
     def map_shared_anonymous_memory(self, who, spot, n, prot):
         self.map(who, spot, n, prot, "shared|anonymous")
 
     @precondition(lambda self: self.pair.files)
-    @rule(who=WHO, which=WHO, spot=SPOT, n=PAGES, offset=st.integers(0, 6), prot=PROTS, flags=st.sampled_from(["shared", "private"]))
+    @rule(who=WHO, which=WHO, spot=PLACE, n=PAGES, offset=st.integers(0, 6), prot=PROTS, flags=st.sampled_from(["shared", "private"]))
     def map_a_file(self, who, which, spot, n, offset, prot, flags):
         self.map(who, spot, n, prot, flags, file=self.file(which), offset=offset)
 
     @rule(who=WHO, n=PAGES, prot=PROTS)
     def map_where_there_is_room(self, who, n, prot):
         name, mm = self.process(who)
-        if self.pair.armed or (mm.def_flags & LOCKED and not self.may_lock(n)):
+        if mm.def_flags & LOCKED and not self.may_lock(n):
             return
 
         def model() -> None:
@@ -116,7 +79,7 @@ class Steps(RuleBasedStateMachine):
             assert not mm.vmas.overlapping(start, start + n), "placed over another mapping"
             mm.mmap(start, start + n, PROT[prot])
 
-        self.pair.do(f"{name}.mmap({n} * {self.page}, {prot!r})", model, name="v")
+        self.pair.do(f"{name}.mmap({n} * {self.page}, {prot!r})", model, name="v", trial=False)
 
     @rule(who=WHO, spot=SPOT, n=PAGES)
     def unmap(self, who, spot, n):
@@ -181,24 +144,17 @@ class Steps(RuleBasedStateMachine):
     @rule(who=WHO, spot=SPOT, n=PAGES)
     def write_a_run(self, who, spot, n):
         name, mm = self.process(who)
-        start, end = self.span(mm, spot, n)
-        for at in range(start, end):
-            token = self.next_token()
-            done = self.pair.do(f"{name}.write({at * self.page:#x}, {token})", lambda at=at, t=token: mm.access(at, "w", t) and None)
-            if done[0] == "refused":
-                break
+        self.write_on(name, mm, *self.span(mm, spot, n))
 
-    def batch(self, name, mm, places, kinds):
-        def model() -> None:
-            for i, (at, kind) in enumerate(zip(places, kinds, strict=True)):
-                try:
-                    mm.access(at, kind)
-                except Exception as fault:
-                    fault.completed = i
-                    raise
-
-        addresses = ", ".join(f"{at * self.page:#x}" for at in places)
-        self.pair.do(f"{name}.access([{addresses}], {['rwx'.index(kind) for kind in kinds]})", model)
+    @precondition(lambda self: len(self.pair.processes) < 6)
+    @rule(who=WHO, spot=SPOT, n=PAGES, both=st.booleans())
+    def write_and_fork(self, who, spot, n, both):
+        """And perhaps write again, in the child."""
+        self.write_a_run(who, spot, n)
+        name, mm = self.process(who)
+        child = self.pair.fork(name)
+        if both:
+            self.write_on(child, self.pair.processes[child][1], *self.span(mm, spot, n))
 
     @rule(who=WHO, spots=st.lists(st.tuples(SPOT, KINDS), min_size=1, max_size=12))
     def access_a_batch(self, who, spots):
@@ -218,14 +174,17 @@ class Steps(RuleBasedStateMachine):
     def fork(self, who):
         self.pair.fork(self.process(who)[0])
 
-    @rule(who=WHO)
-    def exec(self, who):
+    @rule(who=WHO, really=RARELY)
+    def exec(self, who, really):
         name, mm = self.process(who)
-        self.pair.do(f"{name}.exec()", mm.exec, atomic=True)
+        if really:
+            self.pair.do(f"{name}.exec()", mm.exec, atomic=True)
 
-    @rule(who=WHO)
-    def exit(self, who):
+    @rule(who=WHO, really=RARELY)
+    def exit(self, who, really):
         """Of a parent, of a child; the last one is followed by a new one."""
+        if not really and len(self.pair.processes) < 5:
+            return
         self.pair.exit(self.process(who)[0])
         if not self.pair.processes:
             self.pair.spawn()
@@ -260,14 +219,14 @@ class Steps(RuleBasedStateMachine):
         self.pair.do(f"{name}.read({offset}, {size})", lambda: self.pair.files[name][1].read(offset, size))
 
     @precondition(lambda self: self.pair.files)
-    @rule(which=WHO, offset=BYTES, size=BYTES)
+    @rule(which=WHO, offset=st.just(0) | BYTES, size=st.just(48 * 4096) | BYTES)
     def write_a_file_back(self, which, offset, size):
         name = self.file(which)
         # how much reclaim has left to write back is its own affair
         self.pair.do(f"{name}.msync({offset}, {size})", lambda: (self.pair.files[name][1].msync(offset, size), None)[not self.roomy])
 
     # ------------------------------------------------------------ the machine
-    @rule(n=st.integers(1, 300))
+    @rule(n=st.integers(100, 600))
     def squeeze(self, n):
         """Another process uses memory for a while: reclaim runs where memory is short."""
         name, script = self.pair.number("p"), self.pair.script
@@ -279,8 +238,9 @@ class Steps(RuleBasedStateMachine):
     def let_time_pass(self, call):
         self.pair.do(call, lambda: None)
 
-    @rule(nth=st.integers(1, 12), count=st.sampled_from([1, 2, 1000]), kind=st.sampled_from(["", "", *KMEM]))
-    def let_allocations_of_the_next_step_fail(self, nth, count, kind):
+    @rule(nth=st.sampled_from([1, 1, 1, 2, 2, 3, 4, 6, 9]), count=st.sampled_from([1, 2, 1000]), kind=FAILING)
+    def let_an_allocation_fail(self, nth, count, kind):
+        """Of the next step in which there is such a one."""
         self.pair.armed = (nth, count, kind)
 
     # ------------------------------------------------------------ what must hold

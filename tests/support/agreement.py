@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from model.anon_vma import Slab
 from model.page import File, Page, World
 from model.process import Mm
 from model.vma import ACCOUNT, EXEC, GROWSDOWN, LOCKED, PROT, READ, SHARED, WRITE
@@ -42,6 +43,7 @@ class View:
 
     state: dict[str, Any]
     world: World
+    slab: Slab
     mms: dict[int, Mm]
 
     @property
@@ -79,9 +81,8 @@ class View:
         same("committed_as", self.state["machine"]["committed_as"], self.world.committed())
 
     def anon_vmas(self, graph: OneToOne, owners: dict[int, object]) -> None:
-        slab = next(iter(self.mms.values())).slab
         real = self.state["anon_vmas"]
-        same("how many anon_vmas", len(real), len(slab.live))
+        same("how many anon_vmas", len(real), len(self.slab.live))
         for serial, av in real.items():
             wanted = graph.model.get(serial)
             if wanted is None:

@@ -34,22 +34,26 @@ class Pair:
         self.steps = 0
 
     # ------------------------------------------------------------ one step
-    def do(self, expression: str, model: Callable[[], object], *, name: str | None = None, atomic: bool = False) -> Outcome:
-        """`model()` returns what the machine must return (None: anything) or raises. `atomic`: all of it happens, or nothing."""
+    def do(
+        self, expression: str, model: Callable[[], object], *, name: str | None = None, atomic: bool = False, trial: bool = True
+    ) -> Outcome:
+        """`model()` returns what the machine must return (None: anything) or raises.
+
+        `atomic`: all of it happens, or nothing. `trial`: where an allocation is to fail, that is tried on a clone first.
+        """
         self.steps += 1
+        self.called = False
         try:
-            return self._do(expression, model, name, atomic)
+            return self._do(expression, model, name, Trial(self, expression, atomic) if self.armed and trial else None)
         except Exception as error:
             lines = self.script.lines
             if self.failing is not None:
                 # it was a clone that differed: with this, the machine itself will
-                done = lines.pop() if self.called else ""
-                lines += [f"m.lab.fail_alloc({self.failing})", f"with suppress(Exception): {expression}", "m.lab.fail_alloc(0)", done]
+                done = [lines.pop()] if self.called else []
+                lines += [f"m.lab.fail_alloc({self.failing})", f"with suppress(Exception): {expression}", "m.lab.fail_alloc(0)", *done]
             raise Divergence(f"{type(error).__name__}: {error}\n\n{self.script}\n") from error
 
-    def _do(self, expression: str, model: Callable[[], object], name: str | None, atomic: bool) -> Outcome:
-        self.called = False
-        trial = Trial(self, expression, atomic) if self.armed else None
+    def _do(self, expression: str, model: Callable[[], object], name: str | None, trial: Trial | None) -> Outcome:
         real = self.script.call(expression, name)
         self.called = True
         wanted = self.attempt(model)
@@ -82,7 +86,7 @@ class Pair:
 
     # ------------------------------------------------------------ what must hold
     def view(self, m: object = None) -> View:
-        return View((m or self.script.m).dump(), self.world, dict(self.processes.values()))  # type: ignore[attr-defined]
+        return View((m or self.script.m).dump(), self.world, self.slab, dict(self.processes.values()))  # type: ignore[attr-defined]
 
     def check(self) -> None:
         try:
@@ -109,13 +113,14 @@ class Pair:
 
         self.do("m.spawn('init')", model, name=name, atomic=True)
 
-    def fork(self, parent: str) -> None:
+    def fork(self, parent: str) -> str:
         name = self.number("p")
 
         def model() -> None:
             self.processes[name] = (0, self.processes[parent][1].fork())
 
         self.do(f"{parent}.fork()", model, name=name, atomic=True)
+        return name
 
     def exit(self, name: str) -> None:
         _, mm = self.processes.pop(name)
@@ -146,7 +151,7 @@ class Trial:
     def __init__(self, pair: Pair, expression: str, atomic: bool) -> None:
         assert pair.armed is not None
         self.pair, self.expression = pair, expression
-        (nth, count, kind), pair.armed = pair.armed, None
+        nth, count, kind = pair.armed
         rule = f"{nth}, {count}, {kind!r}" if kind else f"{nth}, {count}"
         pair.failing = rule
         self.names = pair.script.copy()
@@ -155,6 +160,8 @@ class Trial:
         self.outcome = evaluate(expression, self.names)
         self.failed = self.m.lab.fail_alloc(0) > before  # type: ignore[attr-defined]
         self.m.check()  # type: ignore[attr-defined]
+        if self.failed:
+            pair.armed = None
         if self.failed and atomic and self.outcome[0] == "refused":
             self.unchanged(rule)
 
@@ -174,9 +181,10 @@ class Trial:
         self.pair.check()
 
     def settle(self, wanted: Outcome) -> None:
-        if not agree(self.outcome, wanted):
-            if not self.failed or (self.outcome[0] == "refused" and self.outcome[1] not in FAILING):
-                raise Divergence(f"{self.expression} on a clone: {self.outcome}, but {wanted} on the machine")
+        refused = self.outcome[0] == "refused" and self.outcome[1] in FAILING
+        if not agree(self.outcome, wanted) and not (self.failed and (refused or self.outcome[0] == "ok")):
+            raise Divergence(f"{self.expression} on a clone: {self.outcome}, but {wanted} on the machine")
+        if self.failed and (refused or not agree(self.outcome, wanted)):
             again = evaluate(self.expression, self.names)
             same(f"{self.expression} again after a failed allocation", agree(again, wanted) or again, True)
             self.m.check()  # type: ignore[attr-defined]
