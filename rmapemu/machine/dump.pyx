@@ -189,7 +189,7 @@ cdef object _process(Machine machine, uint32_t pid):
         "total_vm": mm.total_vm, "shared_vm": mm.shared_vm, "exec_vm": mm.exec_vm, "stack_vm": mm.stack_vm, "locked_vm": mm.locked_vm,
         "start_brk": mm.start_brk, "brk": mm.brk, "start_stack": mm.start_stack, "mmap_base": mm.mmap_base, "def_flags": mm.def_flags,
         "free_area_cache": mm.free_area_cache, "cached_hole_size": mm.cached_hole_size, "maj_flt": mm.maj_flt, "min_flt": mm.min_flt,
-        "mmap_sem": mm.mmap_sem, "memcg": mm.memcg, "notifiers": mm.notifiers,
+        "mmap_sem": mm.mmap_sem, "mmap_sem_other": mm.mmap_sem_other, "memcg": mm.memcg, "notifiers": mm.notifiers,
         "mmap_cache": mm.mmap_cache.serial if mm.mmap_cache != NULL else 0,
         "vmas": [_vma(mm.vmas[i]) for i in range(mm.map_count)],
         "entries": entries, "huge": huge, "tables": tables, "tlb": _tlb(machine.m, mm),
