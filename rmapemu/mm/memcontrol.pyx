@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Charging pages to groups, and MEM_CGROUP_STAT_FILE_MAPPED.
 # Kernel: mm/memcontrol.c (v3.2), mem_cgroup_charge_common, __mem_cgroup_uncharge_common, mem_cgroup_update_page_stat.
-# Differs: pages are charged by hand only; a page that is freed or leaves its cache while charged is uncharged when it is freed.
+# Differs: pages are charged by hand only, and one that leaves its cache while charged is uncharged when it is freed; rcu_read_lock
+# is not counted here.
 from libc.errno cimport EBUSY
 from libc.stdint cimport int64_t, uint32_t
 from rmapemu.mm.compound cimport compound_order
@@ -63,7 +64,6 @@ cdef void update_page_stat(machine* m, uint32_t pfn, int val) noexcept nogil:
     cdef uint32_t* pc = &m.page_cgroup[pfn]
     if not m.config.cgroup_mem:
         return
-    m.hw.cost.rcu_read_lock += 1
     if not pc[0] & PCG_USED:
         return
     if val > 0:

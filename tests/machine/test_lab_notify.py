@@ -92,6 +92,26 @@ def test_cleaning_tells_of_each_entry_that_it_changes(machine, lab, rmap, shared
     lab.unlock_page(page)
 
 
+def test_the_cluster_scan_asks_and_tells_for_each_entry(machine, lab, rmap, told):
+    file, mm = lab.file(4, "shmem"), lab.mm()
+    vma = lab.vma(mm, START, 4, VmFlag.READ | VmFlag.SHARED | VmFlag.NONLINEAR, 0, file)
+    size = machine.page_size
+    for i, index in enumerate((2, 1)):
+        page = lab.file_page(file, index)
+        rmap.page_add_file_rmap(page)
+        lab.get_page(page)
+        lab.set_pte(mm, START + i * size, page)
+    lab.rss(mm, "file", 2)
+    lab.notifier(mm, clear_flush_young=lambda process, va: va == START)
+    heard = told(mm)
+    with machine.measure() as cost:
+        assert rmap.try_to_unmap_cluster(0, 2, vma) == (Swap.AGAIN, 1)
+    # the first one was seen used: it stays
+    assert heard == [("young", mm.pid, START), ("young", mm.pid, START + size), ("page", mm.pid, START + size)]
+    assert cost.notifier_calls == 5
+    assert [lab.get_pte(mm, START + i * size).kind for i in (0, 1)] == ["present", "none"]
+
+
 def test_what_a_notifier_raises_comes_out_when_the_operation_is_over(machine, lab, rmap, anon):
     mm, _vma, page = anon
     lab.get_page(page)
