@@ -15,7 +15,7 @@ from rmapemu.trace.record import record
 
 CACHE = Path(__file__).parent.parent / ".cache" / "bench"
 MOST = 20_000_000
-PYDICT = "d = {}\nfor i in range(60000): d[str(i * 7919 % 60013)] = [i]\nprint(sum(len(v) for v in d.values()), sorted(d)[:3])"
+PYDICT = "d = {}\nfor i in range(8000): d[str(i * 7919 % 8009)] = [i]\nprint(sum(len(v) for v in d.values()), sorted(d)[:3])"
 
 Accesses = tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]
 
@@ -48,7 +48,7 @@ def recorded(name: str) -> Accesses:
         _words(words)
         argv = {
             "sort": ["sort", "--parallel=1", "-S", "64M", "-o", str(CACHE / "sorted.txt"), str(words)],
-            "pydict": [sys.executable, "-I", "-c", PYDICT],
+            "pydict": [sys.executable, "-I", "-S", "-c", PYDICT],
         }
         record(str(path), argv[name], instructions=False)
     return _arrays(path)

@@ -195,3 +195,12 @@ def test_a_reader_that_goes_away_is_no_traceback(rw):
     pipeline = f"{' '.join(map(repr, COMMAND[:1]))} -c \"{COMMAND[2]}\" replay '{rw}' --json - | head -c 10"
     child = subprocess.run(["sh", "-c", pipeline], capture_output=True, text=True)
     assert child.stderr == ""
+
+
+def test_the_table_in_the_readme_is_what_the_demo_prints(tree):
+    block = (tree / "README.md").read_text().split("```")[1]
+    shown = [line.split() for line in block.splitlines()[1:] if line and line[0].isalpha()]
+    result = CliRunner().invoke(main, ["replay", "demo", "-m", "10%", "--arch", "x86_64", "--arch", "s390"])
+    printed = [line.split() for line in result.output.splitlines()]
+    assert len(shown) == 10
+    assert [line for line in shown if line not in printed] == []
