@@ -21,8 +21,9 @@ from support.pair import Pair
 STEPS = int(os.environ.get("RMAPEMU_STEPS", "2500"))
 LENGTH = 50 if STEPS < 100000 else 150  # steps of an example
 WHO = st.integers(0, 7)
-PLACE = st.tuples(st.sampled_from(["low", "low", "vma", "heap", "stack"]), st.integers(0, 95))  # for what is new
+PLACE = st.tuples(st.sampled_from(["low", "low", "low", "vma", "vma", "heap", "stack", "high"]), st.integers(0, 95))  # for what is new
 SPOT = st.tuples(st.sampled_from(["vma"] * 12 + ["low", "heap", "stack"]), st.integers(0, 95))  # for what is mostly there
+EXTRA = st.sampled_from(["", "", "", "", "|locked", "|populate", "|growsdown"])
 PAGES = st.integers(1, 12)
 RARELY = st.sampled_from([False, False, False, False, True])
 FAILING = st.sampled_from([""] * 6 + ["page", "vm_area_struct", "anon_vma", "anon_vma_chain", "mm_struct", "heap"])
@@ -55,7 +56,7 @@ class Steps(Driving):
             self.pair.script.m.close()
 
     # ------------------------------------------------------------ mappings
-    @rule(who=WHO, spot=PLACE, n=PAGES, prot=PROTS, extra=st.sampled_from(["", "", "", "|locked", "|populate"]))
+    @rule(who=WHO, spot=PLACE, n=PAGES, prot=PROTS, extra=EXTRA)
     def map_private_anonymous_memory(self, who, spot, n, prot, extra):
         self.map(who, spot, n, prot, "private|anonymous" + extra)
 
@@ -163,9 +164,9 @@ class Steps(Driving):
 
     @rule(who=WHO)
     def read_all_there_is(self, who):
-        """Through every mapping that can be read, on from each page that cannot."""
+        """Through every mapping (of a stack, what lies near its top), on from each page that cannot be read."""
         name, mm = self.process(who)
-        for at in [p for v in mm.vmas.all for p in range(v.start, v.end)]:
+        for at in [p for v in mm.vmas.all for p in range(max(v.start, v.end - 48), v.end)]:
             self.pair.do(f"{name}.read({at * self.page:#x})", lambda at=at: mm.access(at))
 
     # ------------------------------------------------------------ processes

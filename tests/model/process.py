@@ -156,7 +156,7 @@ class Mm(Faults):
         for vma in self.vmas.all:
             if vma.flags & LOCKED:
                 self.munlock_range(vma, vma.start, vma.end, held=False)
-        self.zap(0, self.top)
+        self.zap(0, 1 << 64)
         for vma in list(self.vmas.all):
             self.vmas.drop(vma)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis.stateful import RuleBasedStateMachine
 
 from model.process import HEAP, Mm
-from model.vma import EXEC, LOCKED, READ, SHARED, WRITE
+from model.vma import EXEC, GROWSDOWN, LOCKED, READ, SHARED, WRITE
 from support.pair import Pair
 
 PROT = {"none": 0, "r": READ, "rw": READ | WRITE, "rx": READ | EXEC, "rwx": READ | WRITE | EXEC}
@@ -29,17 +29,20 @@ class Driving(RuleBasedStateMachine):
         return sorted(self.pair.files)[who % len(self.pair.files)]
 
     def where(self, mm: Mm, spot: tuple[str, int]) -> int:
-        """A page: of a VMA, one before its start to one behind its end, of a window, of the heap, or of the stack and below."""
+        """A page: of a VMA, one before its start to one behind its end, of a window, the heap, or the stack and below."""
         base, n = spot
         if base == "vma" and mm.vmas.all:
             n, which = divmod(n, len(mm.vmas.all))
             vma = mm.vmas.all[which]
-            return min(vma.start - 1 + (n + 1) % (vma.pages + 2), mm.top - 1)
+            at = vma.start - 1 + (n + 1) % (vma.pages + 2)
+            return mm.top - 1 if at == mm.top else at
+        if base == "high" and self.pair.world.keys:
+            return mm.top + n % 40  # takes a level of tables more than a process begins with
         return {"heap": HEAP + n % 24, "stack": mm.top - 1 - n % 48}.get(base, 0x100 + n % 40)
 
     def span(self, mm: Mm, spot: tuple[str, int], n: int) -> tuple[int, int]:
         start = self.where(mm, spot)
-        return start, min(start + n, mm.top)
+        return start, min(start + n, mm.top) if start < mm.top else start + n
 
     def bytes(self, start: int, end: int) -> str:
         return f"{start * self.page:#x}, {end - start} * {self.page}"
@@ -47,7 +50,7 @@ class Driving(RuleBasedStateMachine):
     def may_lock(self, pages: int) -> bool:
         """So much locked memory leaves room for the rest."""
         locked = sum(v.pages for _, mm in self.pair.processes.values() for v in mm.vmas.all if v.flags & LOCKED)
-        return self.roomy or locked + pages <= LOCKED_MOST
+        return locked + pages <= (40 if self.roomy else 1) * LOCKED_MOST
 
     def next_token(self) -> int:
         self.token += 1
@@ -58,6 +61,7 @@ class Driving(RuleBasedStateMachine):
         name, mm = self.process(who)
         start, end = self.span(mm, spot, n)
         bits = PROT[prot] | (SHARED if "shared" in flags else 0) | (LOCKED if "locked" in flags else 0)
+        bits |= GROWSDOWN if "growsdown" in flags else 0
         if (bits | mm.def_flags) & LOCKED and not self.may_lock(end - start):
             return
         more = f", file={file}, offset={offset * self.page}" if file else ""
