@@ -66,7 +66,7 @@ cdef uint32_t find_get_page(machine* m, address_space* a, uint64_t index) noexce
 
 
 cdef uint32_t find_lock_page(machine* m, address_space* a, uint64_t index) noexcept nogil:
-    cdef uint32_t pfn
+    cdef uint32_t pfn, before = 0
     while True:
         pfn = find_get_page(m, a, index)
         if pfn == 0:
@@ -74,9 +74,11 @@ cdef uint32_t find_lock_page(machine* m, address_space* a, uint64_t index) noexc
         lock_page(m, pfn)
         if page_file_mapping(m, &m.pages[pfn]) == a:
             return pfn
-        # truncated while we waited for the lock
+        # truncated while we waited for the lock; or a page cache bent by hand, where the kernel would go round for ever
         unlock_page(m, pfn)
         put_page(m, pfn)
+        BUG_ON(m, pfn == before, b"page->mapping != mapping", b"find_lock_page")
+        before = pfn
 
 
 cdef int add_to_page_cache_locked(machine* m, uint32_t pfn, address_space* a, uint64_t index, uint32_t gfp) noexcept nogil:
@@ -170,7 +172,7 @@ cdef uint32_t read_cache_page(machine* m, address_space* a, uint64_t index, int*
 
 cdef int filemap_fault(machine* m, vm_area_struct* vma, uint64_t pgoff, uint32_t* pfn, bint* major) noexcept nogil:
     cdef address_space* a = vma.vm_file
-    cdef uint32_t found
+    cdef uint32_t found, before = 0
     cdef int error
     if pgoff >= i_size_pages(m, a):
         return -EFAULT
@@ -189,7 +191,9 @@ cdef int filemap_fault(machine* m, vm_area_struct* vma, uint64_t pgoff, uint32_t
             break
         unlock_page(m, found)
         put_page(m, found)
-        found = 0
+        BUG_ON(m, found == before, b"page->mapping != mapping", b"filemap_fault")
+        before = found
+        found = find_get_page(m, a, pgoff)
     VM_BUG_ON(m, m.pages[found].index != pgoff, b"page->index != offset", b"filemap_fault")
     if not m.pages[found].flags & PG_uptodate:
         readpage(m, a, found)

@@ -157,13 +157,16 @@ cdef int new_page(machine* m, address_space* a, uint64_t index, uint32_t gfp, in
 
 
 cdef int shmem_getpage_gfp(machine* m, address_space* a, uint64_t index, uint32_t* pfn, int sgp, uint32_t gfp, bint* major) noexcept nogil:
-    cdef uint64_t item
+    cdef uint64_t item, before = 0
     cdef uint32_t found
     cdef int error = -EEXIST
     if index >= <uint64_t>1 << (63 - m.page_shift):
         return -EFBIG
     while error == -EEXIST or error == -ENOENT:
         item = radix_tree_lookup(m, a, index)
+        # only a page cache bent by hand gives the same again, and the kernel would go round for ever
+        BUG_ON(m, item != 0 and item == before, b"page->mapping != mapping", b"shmem_getpage_gfp")
+        before = item
         if sgp != SGP_WRITE and index >= i_size_pages(m, a):
             return -EINVAL
         if item and not radix_tree_exceptional_entry(item):

@@ -129,3 +129,13 @@ def test_a_machine_without_ksm_makes_no_such_page(arch):
         for call in (lambda: m.lab.page("ksm"), lambda: m.lab.stable_node(m.lab.page())):
             with pytest.raises(ValueError, match="ksm"):
                 call()
+
+
+@pytest.mark.parametrize("kind", ["shmem", "regular"])
+def test_a_page_cache_bent_by_hand_is_a_bug_and_no_endless_loop(machine, lab, kind):
+    file = lab.file(4, kind)
+    lab.stable_node(lab.file_page(file, 0))
+    process = machine.spawn()
+    vma = process.mmap(machine.page_size, flags="shared", file=file)
+    with pytest.raises(KernelBug, match="page->mapping"):
+        process.read(vma.start)
