@@ -61,8 +61,8 @@ cdef int cache_init(machine* m, int kind, uint32_t object_bytes, uint32_t link_b
 
 
 cdef int kmem_init(machine* m) noexcept nogil:
-    cdef anon_vma* av = NULL
-    cdef uint32_t link = <uint32_t><uint64_t>&av.free_next
+    cdef anon_vma av
+    cdef uint32_t link = <uint32_t>(<uint64_t>&av.free_next - <uint64_t>&av)
     if cache_init(m, KMEM_MM, sizeof(mm_struct), 0, OBJECTS_BYTES) or cache_init(m, KMEM_VMA, sizeof(vm_area_struct), 0, OBJECTS_BYTES):
         return -ENOMEM
     if cache_init(m, KMEM_AVC, sizeof(anon_vma_chain), 0, OBJECTS_BYTES) or \
