@@ -15,7 +15,8 @@ from pathlib import Path
 
 COPY = Path("build/asan").absolute()
 TAKEN = ["rmapemu", "arch", "tests", "benchmarks", "docs", "pyproject.toml", "setup.cfg", "README.md", "LICENSE", ".ci"]
-TESTS = ["tests/test_api_fuzz.py", "tests/machine", "tests/mm", "tests/trace"]
+# not recording: valgrind's own allocator and a preloaded libasan do not go together
+TESTS = ["tests/test_api_fuzz.py", "tests/machine", "tests/mm", "tests/trace", "--ignore=tests/trace/test_record.py"]
 SANITIZE = "-fsanitize=address,undefined"
 COMPILER = os.environ.get("CC", "gcc")
 
