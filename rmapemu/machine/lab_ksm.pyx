@@ -69,16 +69,16 @@ cdef class LabKsm(LabPte):
 
     cdef stable_node* _node(self, object serial) except NULL:
         cdef kmem_cache* k = &self.machine.m.kmem[KMEM_STABLE_NODE]
-        cdef stable_node* zero = NULL
-        cdef uint64_t at = find(k, parse_int(serial, "node", 1, 0xffffffff), <uint64_t>&zero.serial)
+        cdef stable_node* first = <stable_node*>k.base
+        cdef uint64_t at = find(k, parse_int(serial, "node", 1, 0xffffffff), <uint64_t>(<uint8_t*>&first.serial - k.base))
         if at == 0 or at in free_offsets(k):
             raise GoneError(f"stable node {serial} is gone, or never was")
         return <stable_node*>(k.base + at)
 
     cdef rmap_item* _item(self, object serial) except NULL:
         cdef kmem_cache* k = &self.machine.m.kmem[KMEM_RMAP_ITEM]
-        cdef rmap_item* zero = NULL
-        cdef uint64_t at = find(k, parse_int(serial, "item", 1, 0xffffffff), <uint64_t>&zero.serial)
+        cdef rmap_item* first = <rmap_item*>k.base
+        cdef uint64_t at = find(k, parse_int(serial, "item", 1, 0xffffffff), <uint64_t>(<uint8_t*>&first.serial - k.base))
         if at == 0 or at in free_offsets(k):
             raise GoneError(f"rmap_item {serial} is gone, or never was")
         return <rmap_item*>(k.base + at)
