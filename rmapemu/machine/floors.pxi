@@ -2,6 +2,8 @@
 # The bare loops of timing.pyx: what an operation cannot do without. Kernel: none.
 from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.pte cimport pte_present
+from rmapemu.mm.anon_vma cimport anon_vma_fork, unlink_anon_vmas
+from rmapemu.mm.kmem cimport kmem_cache_free, kmem_cache_zalloc
 
 cdef extern from "time.h" nogil:
     cdef struct timespec:
@@ -145,3 +147,38 @@ cdef uint64_t bare_scan(machine* m, vm_area_struct* v) noexcept nogil:
         va += <uint64_t>CLUSTER << f.page_shift
         clusters += 1
     return clusters if present == 0 and lock == clusters else 0
+
+
+# ---------------------------------------------------------------- what list nodes are the floor of
+cdef double time_forks(machine* m, vm_area_struct* parent, int children, int64_t* entries) noexcept nogil:
+    cdef vm_area_struct* child
+    cdef vm_area_struct* made = NULL
+    cdef anon_vma_chain* avc
+    cdef double t
+    cdef int _n
+    for _n in range(children):
+        child = <vm_area_struct*>kmem_cache_zalloc(m, KMEM_VMA, GFP_KERNEL)
+        if child == NULL:
+            return -1
+        child.vm_mm = parent.vm_mm
+        child.vm_start = parent.vm_start
+        child.vm_end = parent.vm_end
+        child.vm_pgoff = parent.vm_pgoff
+        child.vm_next = made
+        made = child
+    t = now()
+    child = made
+    while child != NULL:
+        anon_vma_fork(m, child, parent)
+        child = child.vm_next
+    t = now() - t
+    while made != NULL:
+        avc = made.avc_head
+        while avc != NULL:
+            entries[0] += 1
+            avc = avc.same_vma_next
+        unlink_anon_vmas(m, made)
+        child = made.vm_next
+        kmem_cache_free(m, KMEM_VMA, made)
+        made = child
+    return t

@@ -7,8 +7,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport pfn_of
 from rmapemu.machine.vma cimport vma_arg
-from rmapemu.mm.anon_vma cimport anon_vma_fork, unlink_anon_vmas
-from rmapemu.mm.kmem cimport kmem_cache_free, kmem_cache_zalloc
 from rmapemu.mm.lock cimport lock_page, unlock_page
 from rmapemu.mm.rmap_mkclean cimport page_mkclean
 from rmapemu.mm.rmap_nonlinear cimport try_to_unmap_cluster
@@ -59,8 +57,8 @@ cdef class Timing:
         """page_referenced of one anonymous page whose entries are all made young before each round; the stores are part of the time.
         Returns (seconds, references found).
         """
+        cdef uint32_t pfn = self.one(page)
         cdef machine* m = self.machine.m
-        cdef uint32_t pfn = pfn_of(self.machine, page, True)
         cdef uint64_t flags, young = m.hw.fmt.young
         cdef int64_t found = 0, i, n
         cdef double t
@@ -93,18 +91,40 @@ cdef class Timing:
         return np.array(out, np.uint64)
 
     cdef int check(self, const uint32_t[::1] pfn) except -1:
+        """Anonymous pages whose every VMA has a leaf table there, and no lock that someone else holds: nothing below can then unwind."""
+        cdef machine* m
+        cdef anon_vma_chain* avc
+        cdef vm_area_struct* vma
+        cdef anon_vma* av
         cdef Py_ssize_t i
+        self.machine.usable()
+        m = self.machine.m
+        if m.nr_held_other or m.held_mask:
+            raise ValueError("the machine: a lock is held")
         for i in range(pfn.shape[0]):
-            if pfn[i] >= self.machine.m.nr_frames or page_anon_vma(self.machine.m, &self.machine.m.pages[pfn[i]]) == NULL:
+            av = page_anon_vma(m, &m.pages[pfn[i]]) if pfn[i] < m.nr_frames else NULL
+            if av == NULL or av.head == NULL or m.pages[pfn[i]].mapcount < 1 or m.pages[pfn[i]].flags & (PG_head | PG_tail | PG_huge):
                 raise ValueError(f"pfn={pfn[i]}: expected a mapped anonymous page")
+            avc = av.head
+            while avc != NULL:
+                vma = avc.vma
+                if m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, vma.vm_start + ((m.pages[pfn[i]].index - vma.vm_pgoff) << m.page_shift)) == NULL:
+                    raise ValueError(f"pfn={pfn[i]}: one of its VMAs has no table there")
+                avc = avc.next
         return 0
+
+    cdef uint32_t one(self, object page) except 0:
+        import numpy as np
+        self.machine.usable()
+        self.check(np.array([pfn_of(self.machine, page, True)], np.uint32))
+        return pfn_of(self.machine, page, True)
 
     def chase(self, page, int rounds=1):
         """The floor of a walk over one anonymous page: one dependent load per structure that it touches for each VMA (chain entry, VMA,
         mm, an entry of each table level), laid out as the machine's are. Returns (seconds, VMAs).
         """
+        cdef uint32_t pfn = self.one(page)
         cdef machine* m = self.machine.m
-        cdef uint32_t pfn = pfn_of(self.machine, page, True)
         cdef void** first
         cdef void** p
         cdef uint64_t vmas = 0
@@ -186,9 +206,11 @@ cdef class Timing:
         cdef int64_t cleaned = 0
         cdef Py_ssize_t i
         self.machine.usable()
+        if m.nr_held_other or m.held_mask:
+            raise ValueError("the machine: a lock is held")
         for i in range(pfn.shape[0]):
-            if pfn[i] >= m.nr_frames or page_file_mapping(m, &m.pages[pfn[i]]) == NULL:
-                raise ValueError(f"pfn={pfn[i]}: expected a page of a file")
+            if pfn[i] >= m.nr_frames or page_file_mapping(m, &m.pages[pfn[i]]) == NULL or m.pages[pfn[i]].flags & PG_locked:
+                raise ValueError(f"pfn={pfn[i]}: expected an unlocked page of a file")
         with nogil:
             t = now()
             for i in range(pfn.shape[0]):
@@ -264,37 +286,3 @@ cdef class Timing:
                         c[7] += 1
             t = now() - t
         return t
-
-
-cdef double time_forks(machine* m, vm_area_struct* parent, int children, int64_t* entries) noexcept nogil:
-    cdef vm_area_struct* child
-    cdef vm_area_struct* made = NULL
-    cdef anon_vma_chain* avc
-    cdef double t
-    cdef int _n
-    for _n in range(children):
-        child = <vm_area_struct*>kmem_cache_zalloc(m, KMEM_VMA, GFP_KERNEL)
-        if child == NULL:
-            return -1
-        child.vm_mm = parent.vm_mm
-        child.vm_start = parent.vm_start
-        child.vm_end = parent.vm_end
-        child.vm_pgoff = parent.vm_pgoff
-        child.vm_next = made
-        made = child
-    t = now()
-    child = made
-    while child != NULL:
-        anon_vma_fork(m, child, parent)
-        child = child.vm_next
-    t = now() - t
-    while made != NULL:
-        avc = made.avc_head
-        while avc != NULL:
-            entries[0] += 1
-            avc = avc.same_vma_next
-        unlink_anon_vmas(m, made)
-        child = made.vm_next
-        kmem_cache_free(m, KMEM_VMA, made)
-        made = child
-    return t

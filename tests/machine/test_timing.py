@@ -54,3 +54,11 @@ def test_a_page_that_is_not_anonymous_is_refused() -> None:
     m = Machine(memory="16M")
     with pytest.raises(ValueError, match="pfn=9: expected a mapped anonymous page"):
         Timing(m).referenced(np.array([9], np.uint32))
+
+
+def test_nothing_runs_while_someone_else_holds_a_lock() -> None:
+    m, page, pfn = shared(2)
+    m.lab.hold("anon_vma", page.anon_vma)
+    for call in (lambda: Timing(m).referenced(pfn), lambda: Timing(m).chase(page), lambda: Timing(m).struct_and_entry(pfn)):
+        with pytest.raises(ValueError, match="a lock is held"):
+            call()
