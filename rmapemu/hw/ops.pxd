@@ -23,6 +23,7 @@ cdef enum:  # access_kind
 
 cdef enum:
     PDE_SLOTS = 2048            # host-side cache of leaf tables, per address space: invisible in results and costs
+    BATCH_MAX = 32              # pages that one referenced_batch takes (SWAP_CLUSTER_MAX)
     TLB_EXEC = 0x80000000       # in addr_space.tlb_pfn: this translation may be executed
     RUN_MAX = 2048              # most entries that one run operation hands back (the largest leaf table)
 
@@ -103,13 +104,17 @@ cdef struct hw_ops:
     # check_address + ptep_clear_flush_young in one: the old young bit (0, 1), else -1 not present (no lock would be taken),
     # -2 present but another frame. c may be NULL.
     int (*referenced)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
+    # the same for n <= BATCH_MAX pages of one address space, young[i] being 1 where one was; how many entries were present
+    int (*referenced_batch)(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil
+    # check_address, ptep_clear_flush_young and, where the entry was old, ptep_clear_flush and set_pte_at of the swap entry in one:
+    # 0 replaced, *old being what it was; 1 it was young; -1, -2 as `referenced`
+    int (*swap_out_old)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, uint64_t entry, uint64_t* old) noexcept nogil
     void (*set_pte)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil          # set_pte_at; no flush
     uint64_t (*clear_flush)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil              # ptep_clear_flush: old entry
     # old young bit; flush only if it was set
     int (*clear_flush_young)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil
     # update_mmu_cache: nothing where the hardware loads its own TLB
     void (*update_mmu)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil
-    void (*prefetch_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil
     # --- runs inside one leaf table: [va, end) must not cross it. Old entries that were not none come back in old[] with their
     #     position at[] (pages after va); the return value is how many. -ENOMEM where a table could not be made (copy_run).
     int (*scan_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* old, uint16_t* at) noexcept nogil

@@ -3,29 +3,12 @@
 # Free frames in blocks of 2^order by mobility; blocks are split to be given and merge with their buddies when they come back.
 # Kernel: mm/page_alloc.c (__free_one_page, expand, __rmqueue_smallest, __rmqueue_fallback, __rmqueue).
 # Frames never used stand in no list until a block of them is carved. Of a pageblock that changes sides only the block taken moves.
-from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.stdint cimport uint32_t, uint8_t
 from rmapemu.mm.types cimport *
-
-
-cdef inline int pageblock_type(machine* m, uint32_t pfn) noexcept nogil:
-    return MIGRATE_MOVABLE - m.pageblock[pfn >> PAGEBLOCK_LG2]
 
 
 cdef inline void set_pageblock_type(machine* m, uint32_t pfn, int mt) noexcept nogil:
     m.pageblock[pfn >> PAGEBLOCK_LG2] = <uint8_t>(MIGRATE_MOVABLE - mt)
-
-
-cdef inline void list_block(machine* m, zone* z, uint32_t pfn, int order, int mt) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    cdef uint32_t first = z.free[order].head[mt]
-    p.flags = PG_buddy
-    p.prev = 0
-    p.next = first
-    m.private[pfn] = order
-    if first:
-        m.pages[first].prev = pfn
-    z.free[order].head[mt] = pfn
-    z.free[order].nr_free += 1
 
 
 cdef inline void unlist_block(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
@@ -50,21 +33,11 @@ cdef inline void unlist_block(machine* m, zone* z, uint32_t pfn, int order) noex
     z.free[order].nr_free -= 1
 
 
-cdef void free_one_page(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
-    """Back to the lists, merged with its free buddies."""
-    cdef uint32_t buddy
+cdef void merge_block(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
     cdef int mt = pageblock_type(m, pfn)
-    z.all_unreclaimable = 0
-    z.pages_scanned = 0
-    z.vm_stat[NR_FREE_PAGES] += <uint64_t>1 << order
-    while order < MAX_ORDER - 1:
-        buddy = pfn ^ (<uint32_t>1 << order)
-        if buddy < z.zone_start_pfn or buddy >= z.never_used_pfn:
-            break
-        if not m.pages[buddy].flags & PG_buddy or m.private[buddy] != <uint32_t>order:
-            break
-        unlist_block(m, z, buddy, order)
-        pfn &= buddy
+    while order < MAX_ORDER - 1 and buddy_is_free(m, z, pfn, order):
+        unlist_block(m, z, pfn ^ (<uint32_t>1 << order), order)
+        pfn &= ~(<uint32_t>1 << order)
         order += 1
     list_block(m, z, pfn, order, mt)
 

@@ -6,7 +6,7 @@ from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport uint64_t, uint32_t, uint8_t
 from libc.stdlib cimport calloc, free
 from rmapemu.mm.kmem cimport arena_init, arena_exit, arena_reserve, arena_objects_bytes, kmem_init, kmalloc, kfree
-from rmapemu.mm.page_alloc cimport alloc_table, free_table, mem_init, setup_per_zone_wmarks, init_per_zone_wmark_min
+from rmapemu.mm.page_alloc cimport alloc_table, free_table, setup_per_zone_wmarks, init_per_zone_wmark_min
 from rmapemu.mm.types cimport *
 
 cdef enum:
@@ -64,6 +64,42 @@ cdef int reserve_all(machine* m, uint64_t frames, bint keys) noexcept nogil:
     m.hw.skey = <uint8_t*>arena_reserve(m, frames) if keys else NULL
     m.hw.base = <uint8_t*>arena_reserve(m, physical)
     return kmem_init(m)
+
+
+cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t used) noexcept nogil:
+    cdef zone* z = &m.zones[i]
+    cdef int lru
+    z.zone_start_pfn = <uint32_t>start
+    z.spanned_pages = <uint32_t>frames
+    z.present_pages = <uint32_t>(frames - used)
+    z.never_used_pfn = <uint32_t>(start + used)
+    z.vm_stat[NR_FREE_PAGES] = frames - used
+    z.inactive_ratio = 1
+    for lru in range(NR_LRU_LISTS):
+        z.lru[lru] = m.nr_frames + i * NR_LRU_LISTS + lru
+        m.pages[z.lru[lru]].next = z.lru[lru]
+        m.pages[z.lru[lru]].prev = z.lru[lru]
+
+
+cdef int mem_init(machine* m, uint64_t nr_frames, uint64_t reserve_frames) noexcept nogil:
+    """Zone 0 has the first nr_frames (two of them not usable: frame 0 and the zero page), zone 1 the reserve."""
+    if nr_frames < 3:
+        return -EINVAL
+    m.pageblock = <uint8_t*>arena_reserve(m, ((nr_frames + reserve_frames) >> PAGEBLOCK_LG2) + 1)
+    if m.pageblock == NULL:
+        return -ENOMEM
+    m.nr_zones = 2 if reserve_frames else 1
+    zone_init(m, 0, 0, nr_frames, 2)
+    if reserve_frames:
+        zone_init(m, 1, nr_frames, reserve_frames, 0)
+    m.pages[0].flags = PG_reserved
+    m.pages[0].count = 1
+    m.zero_pfn = 1
+    m.pages[1].flags = PG_reserved | PG_uptodate
+    m.pages[1].count = 1
+    m.swap_list_head = -1
+    m.swap_list_next = -1
+    return 0
 
 
 cdef int machine_setup(machine* m, const machine_params* p) noexcept nogil:

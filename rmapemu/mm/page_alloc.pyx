@@ -3,12 +3,11 @@
 # Frames: watermarks, and what an allocation does when they are low.
 # Kernel: mm/page_alloc.c (__alloc_pages_nodemask, __alloc_pages_slowpath, __free_one_page, __setup_per_zone_wmarks), put_page.
 # No per-cpu lists; nothing is compacted, no task is killed.
-from libc.errno cimport EINVAL, ENOMEM
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.mm.buddy cimport free_one_page, rmqueue
 from rmapemu.mm.compound cimport destroy_compound_page
-from rmapemu.mm.kmem cimport arena_reserve, should_fail
+from rmapemu.mm.kmem cimport should_fail
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memcontrol cimport uncharge_page
 from rmapemu.mm.swap_lru cimport lru_del_freed
@@ -94,27 +93,37 @@ cdef void setup_per_zone_wmarks(machine* m) noexcept nogil:
 
 
 # ---------------------------------------------------------------- allocating
-cdef inline uint32_t get_page_from_freelist(machine* m, zone* z, int order, int mt, uint64_t mark, int alloc_flags) noexcept nogil:
-    cdef uint32_t pfn
-    if not alloc_flags & ALLOC_NO_WATERMARKS and rm_unlikely(not watermark_ok(z, order, mark, alloc_flags)):
-        return 0
-    pfn = z.free[0].head[mt]
-    if rm_likely(order == 0 and pfn != 0):
-        # the kernel's hot path: the frame freed last
-        z.free[0].head[mt] = m.pages[pfn].next
-        if m.pages[pfn].next:
-            m.pages[m.pages[pfn].next].prev = 0
-        z.free[0].nr_free -= 1
-    else:
-        pfn = rmqueue(m, z, order, mt)
-        if pfn == 0:
-            return 0
+cdef inline void prep_new_page(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
+    cdef page* p = &m.pages[pfn]
     z.vm_stat[NR_FREE_PAGES] -= <uint64_t>1 << order
     m.vm_events[PGALLOC_NORMAL] += <uint64_t>1 << order
-    m.pages[pfn].flags = 0
-    m.pages[pfn].next = 0
-    m.pages[pfn].prev = 0
-    m.pages[pfn].count = 1
+    p.flags = 0
+    p.next = 0
+    p.prev = 0
+    p.count = 1
+
+
+cdef inline void take_first(machine* m, zone* z, uint32_t pfn, int mt) noexcept nogil:
+    """The frame freed last comes off its list."""
+    cdef uint32_t following = m.pages[pfn].next
+    z.free[0].head[mt] = following
+    if following:
+        m.pages[following].prev = 0
+    z.free[0].nr_free -= 1
+    prep_new_page(m, z, pfn, 0)
+
+
+cdef uint32_t get_page_from_freelist(machine* m, zone* z, int order, int mt, uint64_t mark, int alloc_flags) noexcept nogil:
+    cdef uint32_t pfn
+    if not alloc_flags & ALLOC_NO_WATERMARKS and not watermark_ok(z, order, mark, alloc_flags):
+        return 0
+    pfn = z.free[0].head[mt]
+    if order == 0 and pfn != 0:
+        take_first(m, z, pfn, mt)
+        return pfn
+    pfn = rmqueue(m, z, order, mt)
+    if pfn != 0:
+        prep_new_page(m, z, pfn, order)
     return pfn
 
 
@@ -168,7 +177,7 @@ cdef uint32_t alloc_bounded(machine* m, uint32_t gfp, int order) noexcept nogil:
     return pfn
 
 
-cdef inline uint32_t alloc_frames(machine* m, uint32_t gfp, int order) noexcept nogil:
+cdef uint32_t alloc_frames(machine* m, uint32_t gfp, int order) noexcept nogil:
     cdef zone* z = &m.zones[0]
     cdef uint32_t pfn
     if m.user_frames_max:
@@ -179,9 +188,20 @@ cdef inline uint32_t alloc_frames(machine* m, uint32_t gfp, int order) noexcept 
     return pfn
 
 
+cdef uint32_t alloc_failing(machine* m, uint32_t gfp, int order) noexcept nogil:
+    return 0 if should_fail(m, KMEM_PAGE, gfp) else alloc_frames(m, gfp, order)
+
+
 cdef uint32_t alloc_pages(machine* m, uint32_t gfp, int order) noexcept nogil:
-    if rm_unlikely(m.fail.nth != 0) and should_fail(m, KMEM_PAGE, gfp):
-        return 0
+    cdef zone* z = &m.zones[0]
+    cdef int mt = gfp_migratetype(gfp)
+    cdef uint32_t pfn = z.free[0].head[mt]
+    if rm_unlikely(m.fail.nth != 0):
+        return alloc_failing(m, gfp, order)
+    # what nearly every allocation finds: a frame on its list, and enough of them
+    if rm_likely(order == 0 and m.user_frames_max == 0 and pfn != 0 and z.vm_stat[NR_FREE_PAGES] > z.watermark[WMARK_LOW] + 2):
+        take_first(m, z, pfn, mt)
+        return pfn
     return alloc_frames(m, gfp, order)
 
 
@@ -206,7 +226,7 @@ cdef void free_pages(machine* m, uint32_t pfn, int order) noexcept nogil:
         uncharge_page(m, pfn, order)
     p.flags = 0
     m.vm_events[PGFREE] += <uint64_t>1 << order
-    if m.user_frames_max and z == &m.zones[0]:
+    if rm_unlikely(m.user_frames_max != 0) and z == &m.zones[0]:
         m.user_frames -= <uint32_t>1 << order
     free_one_page(m, z, pfn, order)
 
@@ -216,7 +236,7 @@ cdef void get_page(machine* m, uint32_t pfn) noexcept nogil:
     m.pages[pfn].count += 1
 
 
-cdef void put_page(machine* m, uint32_t pfn) noexcept nogil:
+cdef void put_last_page(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     VM_BUG_ON(m, p.count <= 0, b"atomic_read(&page->_count) == 0", b"put_page_testzero")
     p.count -= 1
@@ -252,40 +272,3 @@ cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil:
     page_zone(m, pfn).vm_stat[NR_PAGETABLE] -= <uint64_t>1 << order
     m.pages[pfn].count = 0
     free_pages(m, pfn, order)
-
-
-# ---------------------------------------------------------------- start
-cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t used) noexcept nogil:
-    cdef zone* z = &m.zones[i]
-    cdef int lru
-    z.zone_start_pfn = <uint32_t>start
-    z.spanned_pages = <uint32_t>frames
-    z.present_pages = <uint32_t>(frames - used)
-    z.never_used_pfn = <uint32_t>(start + used)
-    z.vm_stat[NR_FREE_PAGES] = frames - used
-    z.inactive_ratio = 1
-    for lru in range(NR_LRU_LISTS):
-        z.lru[lru] = m.nr_frames + i * NR_LRU_LISTS + lru
-        m.pages[z.lru[lru]].next = z.lru[lru]
-        m.pages[z.lru[lru]].prev = z.lru[lru]
-
-
-cdef int mem_init(machine* m, uint64_t nr_frames, uint64_t reserve_frames) noexcept nogil:
-    """Zone 0 has the first nr_frames (two of them not usable: frame 0 and the zero page), zone 1 the reserve."""
-    if nr_frames < 3:
-        return -EINVAL
-    m.pageblock = <uint8_t*>arena_reserve(m, ((nr_frames + reserve_frames) >> PAGEBLOCK_LG2) + 1)
-    if m.pageblock == NULL:
-        return -ENOMEM
-    m.nr_zones = 2 if reserve_frames else 1
-    zone_init(m, 0, 0, nr_frames, 2)
-    if reserve_frames:
-        zone_init(m, 1, nr_frames, reserve_frames, 0)
-    m.pages[0].flags = PG_reserved
-    m.pages[0].count = 1
-    m.zero_pfn = 1
-    m.pages[1].flags = PG_reserved | PG_uptodate
-    m.pages[1].count = 1
-    m.swap_list_head = -1
-    m.swap_list_next = -1
-    return 0

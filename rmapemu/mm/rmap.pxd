@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t, uint32_t, int64_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.compound cimport PageHuge
-from rmapemu.mm.lock cimport pte_lock
+from rmapemu.mm.lock cimport LOCK_ANON_VMA, pte_lock
 from rmapemu.mm.types cimport *
 
 cdef enum:
@@ -25,6 +25,13 @@ cdef enum:
 
 cdef inline bint page_mapped(machine* m, uint32_t pfn) noexcept nogil:
     return m.pages[pfn].mapcount > 0
+
+cdef inline bint plain_walks(const machine* m) noexcept nogil:
+    """No lock on the way held, no notifier, no swap token: then nobody sees the locks taken and dropped around an entry."""
+    return (m.nr_held_other | m.nr_notified) == 0 and m.swap_token_mm == NULL and m.held_mask >> LOCK_ANON_VMA == 0
+
+cdef inline bint plain_page(const page* p) noexcept nogil:
+    return not p.flags & (PG_head | PG_tail | PG_huge)
 
 cdef uint64_t huge_pgoff(machine* m, uint32_t pfn) noexcept nogil
 

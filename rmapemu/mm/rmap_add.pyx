@@ -30,7 +30,8 @@ cdef void page_move_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uin
     p.mapping = anon_vma_to_mapping(m, vma.anon_vma) if vma.anon_vma != NULL else PAGE_MAPPING_ANON
 
 
-cdef void set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive, const char* function) noexcept nogil:
+cdef inline void set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive,
+                               const char* function) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     cdef anon_vma* av = vma.anon_vma
     BUG_ON(m, av == NULL, b"!anon_vma", function)

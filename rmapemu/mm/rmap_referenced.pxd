@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Was the page used? Kernel: mm/rmap.c (v3.2), page_referenced_one to page_referenced.
 from libc.stdint cimport uint64_t, uint32_t
-from rmapemu.mm.types cimport anon_vma, machine, mm_struct, page, page_anon_vma, vm_area_struct
+from rmapemu.mm.types cimport machine, mm_struct, vm_area_struct
 
 cdef enum:
     PAGE_CHECK_ADDRESS_PMD_FLAG = 0                 # whether it is being split or not
@@ -17,11 +17,3 @@ cdef int page_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint
                              uint64_t* vm_flags) noexcept nogil
 # page_check_address_pmd of mm/huge_memory.c: the level-1 entry that maps the huge page at va, or NULL.
 cdef uint64_t* page_check_address_pmd(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, int flag) noexcept nogil
-
-cdef inline void rmap_prefetch(machine* m, const page* p) noexcept nogil:
-    """A hint for a batch: fetches what page_referenced or try_to_unmap of this page will touch first; the first VMA is the likely one."""
-    cdef anon_vma* av = page_anon_vma(m, p)
-    cdef vm_area_struct* vma
-    if av != NULL and av.head != NULL:
-        vma = av.head.vma
-        m.hw.ops.prefetch_pte(&m.hw, &vma.vm_mm.hw, vma.vm_start + ((p.index - vma.vm_pgoff) << m.page_shift))

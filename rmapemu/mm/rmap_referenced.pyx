@@ -13,7 +13,7 @@ from rmapemu.mm.lock cimport *
 from rmapemu.mm.memcontrol cimport mm_match_cgroup
 from rmapemu.mm.mmu_notifier cimport mmu_notifier_clear_flush_young, ptep_clear_flush_young_notify
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
-from rmapemu.mm.rmap cimport page_check_address, vma_address, VMA_EFAULT
+from rmapemu.mm.rmap cimport page_check_address, plain_page, plain_walks, vma_address, VMA_EFAULT
 from rmapemu.mm.types cimport *
 
 
@@ -96,13 +96,6 @@ cdef int referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t 
     return referenced
 
 
-cdef inline bint plain_walk(machine* m, const page* p) noexcept nogil:
-    """No huge page, no lock that someone else holds, no notifier, no swap token: then nobody sees the locks taken and dropped around
-    an entry."""
-    return (not p.flags & (PG_head | PG_tail | PG_huge) and (m.nr_held_other | m.nr_notified) == 0 and m.swap_token_mm == NULL
-            and m.held_mask >> LOCK_PTL == 0)
-
-
 cdef inline int plain_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, uint64_t* vm_flags) noexcept nogil:
     """page_referenced_one of a VMA neither locked nor read in sequence, in one operation of the arch: the old young bit, -1 where the
     page is not mapped. The page table lock is taken once an entry is present, its own page's or not."""
@@ -159,7 +152,7 @@ cdef int rest_of_walk(machine* m, uint32_t pfn, anon_vma* av, anon_vma_chain* av
 
 
 cdef inline int plain_referenced_anon(machine* m, uint32_t pfn, anon_vma* av, uint64_t* vm_flags) noexcept nogil:
-    """page_referenced_anon where plain_walk holds, with half of its instructions: nothing is noted that nobody can see."""
+    """page_referenced_anon where plain_walks holds, with half of its instructions: nothing is noted that nobody can see."""
     cdef const page* p = &m.pages[pfn]
     cdef anon_vma_chain* avc = av.head
     cdef vm_area_struct* vma
@@ -241,7 +234,7 @@ cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg
     if rm_likely(p.mapping & PAGE_MAPPING_FLAGS == PAGE_MAPPING_ANON):
         m.hw.cost.rmap_walks += 1
         av = page_anon_vma(m, p)
-        if rm_likely(memcg == 0 and plain_walk(m, p) and av.root.lock == LOCK_FREE):
+        if rm_likely(memcg == 0 and plain_walks(m) and plain_page(p)):
             referenced = plain_referenced_anon(m, pfn, av, vm_flags)
         else:
             referenced = page_referenced_anon(m, pfn, memcg, vm_flags)

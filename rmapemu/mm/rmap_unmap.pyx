@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Taking every mapping of a page away: for swap-out, for migration, and (try_to_munlock) only asking whether one is locked.
 # Kernel: mm/rmap.c (v3.2), try_to_unmap_one, try_to_unmap_anon, try_to_unmap_file, try_to_unmap, try_to_munlock.
-from libc.stdint cimport uint32_t, uint64_t
-from rmapemu.hw.ops cimport rm_unlikely
-from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from rmapemu.hw.ops cimport rm_likely, rm_unlikely
+from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte, swp_offset, swp_type
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
 from rmapemu.mm.compound cimport PageHuge, PageTransHuge
 from rmapemu.mm.filemap cimport set_page_dirty
@@ -19,6 +19,7 @@ from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport *
 from rmapemu.mm.rmap_add cimport page_remove_rmap
 from rmapemu.mm.rmap_nonlinear cimport try_to_unmap_nonlinear
+from rmapemu.mm.swap_slot cimport swap_count_has_room
 from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
@@ -128,14 +129,10 @@ cdef int try_to_unmap_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_
     return unmap_one(m, pfn, vma, va, flags)
 
 
-cdef int try_to_unmap_anon(machine* m, uint32_t pfn, int flags) noexcept nogil:
-    cdef anon_vma* av = page_lock_anon_vma(m, pfn)
-    cdef anon_vma_chain* avc
+cdef int walk_anon(machine* m, uint32_t pfn, anon_vma_chain* avc, int flags) noexcept nogil:
+    """try_to_unmap_anon under its lock, from a link of the chain on."""
     cdef uint64_t va
     cdef int ret = SWAP_AGAIN
-    if av == NULL:
-        return ret
-    avc = av.head
     while avc != NULL:
         m.hw.cost.vmas_visited += 1
         # exec moves its stack without the page tables under this lock: migration keeps away from it
@@ -146,8 +143,85 @@ cdef int try_to_unmap_anon(machine* m, uint32_t pfn, int flags) noexcept nogil:
                 if ret != SWAP_AGAIN or not page_mapped(m, pfn):
                     break
         avc = avc.next
+    return ret
+
+
+cdef int try_to_unmap_anon(machine* m, uint32_t pfn, int flags) noexcept nogil:
+    cdef anon_vma* av = page_lock_anon_vma(m, pfn)
+    cdef int ret
+    if av == NULL:
+        return SWAP_AGAIN
+    ret = walk_anon(m, pfn, av.head, flags)
     page_unlock_anon_vma(m, av)
     return ret
+
+
+cdef int rest_of_walk(machine* m, uint32_t pfn, anon_vma* av, anon_vma_chain* avc) noexcept nogil:
+    """A plain walk has met what is not: from here on under the anon_vma's lock, which is counted already."""
+    cdef int ret
+    m.hw.cost.locks[LOCK_ANON_VMA] -= 1
+    anon_vma_lock(m, av)
+    ret = walk_anon(m, pfn, avc, TTU_UNMAP)
+    anon_vma_unlock(m, av)
+    return ret
+
+
+cdef inline void plain_swapped_out(machine* m, uint32_t pfn, mm_struct* mm, uint64_t old) noexcept nogil:
+    """try_to_unmap_one after the entry of a page in the swap cache was replaced."""
+    m.hw.cost.cache_flush_page += 1
+    if pte_dirty(m.hw.fmt, old):
+        set_page_dirty(m, pfn)
+    update_hiwater_rss(mm)
+    mmlist_add(m, mm)
+    mm.rss_stat[MM_ANONPAGES] -= 1
+    mm.rss_stat[MM_SWAPENTS] += 1
+    page_remove_rmap(m, pfn)
+    put_page(m, pfn)
+
+
+cdef inline int plain_unmap_anon(machine* m, uint32_t pfn, anon_vma* av) noexcept nogil:
+    """try_to_unmap_anon(TTU_UNMAP) of a page in the swap cache where plain_walks holds: nothing is noted that nobody can see."""
+    cdef page* p = &m.pages[pfn]
+    cdef anon_vma_chain* avc = av.head
+    cdef vm_area_struct* vma
+    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
+    cdef uint8_t* count
+    cdef uint64_t offset, old = 0
+    cdef int seen
+    if rm_unlikely(swp_type(entry) >= m.nr_swapfiles or swp_offset(entry) >= si.max):
+        return try_to_unmap_anon(m, pfn, TTU_UNMAP)
+    count = &si.swap_map[swp_offset(entry)]
+    m.hw.cost.rcu_read_lock += 1
+    m.hw.cost.locks[LOCK_ANON_VMA] += 1
+    while avc != NULL:
+        vma = avc.vma
+        if rm_unlikely(vma.vm_flags & (VM_LOCKED | VM_HUGETLB)) or not swap_count_has_room(count[0]):
+            return rest_of_walk(m, pfn, av, avc)
+        m.hw.cost.vmas_visited += 1
+        # vma_address
+        offset = (p.index - vma.vm_pgoff) << m.page_shift
+        if offset < vma.vm_end - vma.vm_start:
+            seen = m.hw.ops.swap_out_old(&m.hw, &vma.vm_mm.hw, vma.vm_start + offset, pfn, &vma.leaf, entry, &old)
+            if seen != -1:
+                m.hw.cost.locks[LOCK_PTL] += 1
+            if seen == 1:
+                return SWAP_FAIL
+            if seen == 0:
+                # swap_duplicate
+                m.hw.cost.locks[LOCK_SWAP] += 1
+                count[0] += 1
+                plain_swapped_out(m, pfn, vma.vm_mm, old)
+                if p.mapcount <= 0:
+                    break
+        avc = avc.next
+    return SWAP_AGAIN
+
+
+cdef inline bint plain_swap_out(machine* m, const page* p) noexcept nogil:
+    """An anonymous page in the swap cache, neither huge nor poisoned, of an anon_vma."""
+    return (plain_walks(m) and plain_page(p) and (p.flags & (PG_swapcache | PG_hwpoison)) == PG_swapcache
+            and page_anon_vma(m, p) != NULL and p.mapcount > 0)
 
 
 cdef int try_to_unmap_linear(machine* m, address_space* mapping, uint32_t pfn, int flags, bint* done) noexcept nogil:
@@ -190,7 +264,9 @@ cdef int try_to_unmap(machine* m, uint32_t pfn, int flags) noexcept nogil:
     VM_BUG_ON(m, p.flags & (PG_head | PG_tail) and not PageHuge(m, pfn) and PageTransHuge(m, pfn),
               b"!PageHuge(page) && PageTransHuge(page)", b"try_to_unmap")
     m.hw.cost.rmap_walks += 1
-    if PageKsm(p):
+    if rm_likely(flags == TTU_UNMAP and plain_swap_out(m, p)):
+        ret = plain_unmap_anon(m, pfn, page_anon_vma(m, p))
+    elif PageKsm(p):
         ret = try_to_unmap_ksm(m, pfn, flags)
     elif PageAnon(p):
         ret = try_to_unmap_anon(m, pfn, flags)

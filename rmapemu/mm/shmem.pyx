@@ -109,7 +109,7 @@ cdef int swap_in_page(machine* m, address_space* a, uint64_t index, uint64_t ite
     if pfn == 0:
         if major != NULL:
             major[0] = True
-        pfn = swapin_readahead(m, entry, gfp, NULL, 0)
+        pfn = swapin_readahead(m, entry, gfp)
         if pfn == 0:
             return -ENOMEM
     lock_page(m, pfn)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The LRU lists. Kernel: mm/swap.c, include/linux/mm_inline.h. Pagevecs are not modelled: a page goes to its list at once.
 from libc.stdint cimport uint64_t, uint32_t
+from rmapemu.hw.costs cimport LOCK_LRU
+from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.types cimport *
 
 cdef inline bint page_is_file_cache(const page* p) noexcept nogil:
@@ -40,6 +43,21 @@ cdef inline void del_page_from_lru_list(machine* m, zone* z, uint32_t pfn, int l
     p.next = 0
     p.prev = 0
     z.vm_stat[NR_LRU_BASE + lru] -= 1
+
+cdef inline void update_page_reclaim_stat(zone* z, int file, int rotated) noexcept nogil:
+    z.reclaim_stat.recent_scanned[file] += 1
+    z.reclaim_stat.recent_rotated[file] += rotated
+
+cdef inline void __lru_cache_add(machine* m, uint32_t pfn, int lru) noexcept nogil:
+    """A page that is on no list, neither PG_active nor PG_unevictable."""
+    cdef zone* z = page_zone(m, pfn)
+    cdef int active = lru & LRU_ACTIVE
+    leaf_lock(m, LOCK_LRU)
+    m.pages[pfn].flags |= PG_lru | PG_active if active else PG_lru
+    update_page_reclaim_stat(z, lru >> 1, active)
+    add_page_to_lru_list(m, z, pfn, lru)
+    if rm_unlikely(m.policy != NULL):
+        m.policy.added(m, m.policy.state, pfn)
 
 # clears PG_active/unevictable, sets by lru, PG_lru; policy.added
 cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil

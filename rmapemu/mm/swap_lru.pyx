@@ -9,26 +9,13 @@ from rmapemu.mm.lock cimport *
 from rmapemu.mm.types cimport *
 
 
-cdef inline void update_page_reclaim_stat(zone* z, int file, int rotated) noexcept nogil:
-    z.reclaim_stat.recent_scanned[file] += 1
-    z.reclaim_stat.recent_rotated[file] += rotated
-
-
 cdef void lru_cache_add_lru(machine* m, uint32_t pfn, int lru) noexcept nogil:
     cdef page* p = &m.pages[pfn]
-    cdef zone* z = page_zone(m, pfn)
-    cdef int active = lru & LRU_ACTIVE
     cdef uint32_t both = PG_active | PG_unevictable
     VM_BUG_ON(m, (p.flags & both) == both, b"PageActive(page) && PageUnevictable(page)", b"lru_cache_add_lru")
     VM_BUG_ON(m, p.flags & PG_lru, b"PageLRU(page)", b"lru_cache_add_lru")
-    leaf_lock(m, LOCK_LRU)
-    p.flags = (p.flags & ~<uint32_t>(PG_active | PG_unevictable)) | PG_lru
-    if active:
-        p.flags |= PG_active
-    update_page_reclaim_stat(z, lru >> 1, active)
-    add_page_to_lru_list(m, z, pfn, lru)
-    if m.policy != NULL:
-        m.policy.added(m, m.policy.state, pfn)
+    p.flags &= ~both
+    __lru_cache_add(m, pfn, lru)
 
 
 cdef void add_page_to_unevictable_list(machine* m, uint32_t pfn) noexcept nogil:

@@ -3,8 +3,8 @@
 from libc.stdint cimport uint64_t
 from rmapemu.mm.types cimport machine
 
-cdef inline bint swap_full(machine* m) noexcept nogil:
-    """vm_swap_full: more than half of swap is in use, so that slots kept only for cached pages are better given back."""
+cdef inline bint vm_swap_full(machine* m) noexcept nogil:
+    """More than half of swap is in use, so that slots kept only for cached pages are better given back."""
     return m.nr_swap_pages * 2 < m.total_swap_pages
 
 cdef int swapon(machine* m, uint64_t size_bytes, int prio) noexcept nogil            # type, or -errno

@@ -101,7 +101,7 @@ cdef bint try_to_reclaim_swap(machine* m, swap_info_struct* si, uint32_t offset)
 
 
 cdef inline bint usable(machine* m, const swap_info_struct* si, uint32_t offset) noexcept nogil:
-    return si.swap_map[offset] == 0 or (si.swap_map[offset] == SWAP_HAS_CACHE and swap_full(m))
+    return si.swap_map[offset] == 0 or (si.swap_map[offset] == SWAP_HAS_CACHE and vm_swap_full(m))
 
 
 cdef uint32_t next_usable(machine* m, const swap_info_struct* si, uint32_t first, uint32_t end) noexcept nogil:
@@ -109,7 +109,7 @@ cdef uint32_t next_usable(machine* m, const swap_info_struct* si, uint32_t first
     cdef const void* at
     if first >= end:
         return 0
-    if not swap_full(m):
+    if not vm_swap_full(m):
         at = memchr(&si.swap_map[first], 0, end - first)
         return 0 if at == NULL else <uint32_t>(<const uint8_t*>at - si.swap_map)
     while first < end:
@@ -167,7 +167,7 @@ cdef uint32_t scan_swap_map(machine* m, swap_info_struct* si, uint8_t usage) noe
         if si.swap_map[offset] == 0:
             take_slot(si, offset, usage)
             return offset
-        if si.swap_map[offset] == SWAP_HAS_CACHE and swap_full(m):
+        if si.swap_map[offset] == SWAP_HAS_CACHE and vm_swap_full(m):
             # swap_lock is let go of for this
             freed = try_to_reclaim_swap(m, si, offset)
             leaf_lock(m, LOCK_SWAP)

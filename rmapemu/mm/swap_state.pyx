@@ -3,60 +3,28 @@
 # The swap cache: which page holds what a slot holds; reading and writing slots.
 # Kernel: mm/swap_state.c, mm/page_io.c, valid_swaphandles of mm/swapfile.c.
 # The cache is an array by slot, not a radix tree; a read or a write is done when it returns, as on a ramdisk.
-from libc.errno cimport ENOMEM
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.hw.pte cimport swp_entry, swp_offset, swp_type
-from rmapemu.mm.kmem cimport should_fail
 from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport alloc_pages, put_page
-from rmapemu.mm.swap_lru cimport lru_cache_add_lru
-from rmapemu.mm.swapfile cimport get_swap_page, swapcache_free, swapcache_prepare, try_to_free_swap
+from rmapemu.mm.swap_lru cimport __lru_cache_add
+from rmapemu.mm.swap_slot cimport slot_put, swapcache_prepare
+from rmapemu.mm.swapfile cimport get_swap_page, swapcache_free, try_to_free_swap
 from rmapemu.mm.types cimport *
 
 
 # ---------------------------------------------------------------- the cache
-cdef inline int swap_cache_insert(machine* m, uint32_t pfn, uint64_t entry, uint32_t gfp) noexcept nogil:
-    """__add_to_swap_cache. The kernel's radix tree may need a node here, so this is a place where an allocation can fail."""
-    cdef page* p = &m.pages[pfn]
-    VM_BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"__add_to_swap_cache")
-    VM_BUG_ON(m, p.flags & PG_swapcache, b"PageSwapCache(page)", b"__add_to_swap_cache")
-    VM_BUG_ON(m, not p.flags & PG_swapbacked, b"!PageSwapBacked(page)", b"__add_to_swap_cache")
-    if rm_unlikely(m.fail.nth != 0) and should_fail(m, KMEM_RADIX_NODE, gfp):
-        return -ENOMEM
-    p.count += 1
-    p.flags |= PG_swapcache
-    m.private[pfn] = entry_to_private(entry)
-    leaf_lock(m, LOCK_TREE)
-    m.swap_info[swp_type(entry)].cache[swp_offset(entry)] = pfn
-    m.nr_swapcache_pages += 1
-    inc_zone_page_state(m, pfn, NR_FILE_PAGES)
-    return 0
-
-
 cdef int add_to_swap_cache(machine* m, uint32_t pfn, uint64_t entry) noexcept nogil:
-    return swap_cache_insert(m, pfn, entry, GFP_HIGH | GFP_NOWARN)
-
-
-cdef void __delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    cdef uint64_t entry = private_to_entry(m.private[pfn])
-    VM_BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"__delete_from_swap_cache")
-    VM_BUG_ON(m, not p.flags & PG_swapcache, b"!PageSwapCache(page)", b"__delete_from_swap_cache")
-    VM_BUG_ON(m, p.flags & PG_writeback, b"PageWriteback(page)", b"__delete_from_swap_cache")
-    m.swap_info[swp_type(entry)].cache[swp_offset(entry)] = 0
-    m.private[pfn] = 0
-    p.flags &= ~<uint32_t>PG_swapcache
-    m.nr_swapcache_pages -= 1
-    dec_zone_page_state(m, pfn, NR_FILE_PAGES)
+    return __add_to_swap_cache(m, pfn, entry, GFP_HIGH | GFP_NOWARN)
 
 
 cdef void delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
     cdef uint64_t entry = private_to_entry(m.private[pfn])
     leaf_lock(m, LOCK_TREE)
     __delete_from_swap_cache(m, pfn)
-    swapcache_free(m, entry, pfn)
+    slot_put(m, entry, SWAP_HAS_CACHE)
     put_page(m, pfn)
 
 
@@ -68,25 +36,15 @@ cdef int add_to_swap(machine* m, uint32_t pfn) noexcept nogil:
     entry = get_swap_page(m)
     if entry == 0:
         return 0
-    if swap_cache_insert(m, pfn, entry, GFP_HIGH | GFP_NOWARN):
+    if rm_unlikely(__add_to_swap_cache(m, pfn, entry, GFP_HIGH | GFP_NOWARN)):
         swapcache_free(m, entry, 0)
         return 0
     p.flags |= PG_dirty
     return 1
 
 
-cdef inline uint32_t cached(machine* m, uint64_t entry) noexcept nogil:
-    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
-    if swp_type(entry) >= m.nr_swapfiles or swp_offset(entry) >= si.max or not si.swap_map[swp_offset(entry)] & SWAP_HAS_CACHE:
-        return 0
-    return si.cache[swp_offset(entry)]
-
-
 cdef uint32_t lookup_swap_cache(machine* m, uint64_t entry) noexcept nogil:
-    cdef uint32_t pfn = cached(m, entry)
-    if pfn:
-        m.pages[pfn].count += 1
-    return pfn
+    return find_get_swap_page(m, entry)
 
 
 cdef void free_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
@@ -135,25 +93,30 @@ cdef int swap_writepage(machine* m, uint32_t pfn) noexcept nogil:
     return 0
 
 
-cdef uint32_t read_swap_cache_async(machine* m, uint64_t entry, uint32_t gfp, vm_area_struct* vma, uint64_t va) noexcept nogil:
-    cdef uint32_t found = lookup_swap_cache(m, entry)
-    cdef uint32_t pfn
-    if found:
-        return found
-    pfn = alloc_pages(m, gfp, 0)
-    if pfn == 0:
+cdef uint32_t not_read(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil:
+    """Nobody uses the slot any more, or a page is on its way into the cache."""
+    put_page(m, pfn)
+    return lookup_swap_cache(m, entry)
+
+
+cdef uint32_t not_cached(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil:
+    """-ENOMEM: the slot is let go of, the page freed."""
+    m.pages[pfn].flags &= ~<uint32_t>(PG_locked | PG_swapbacked)
+    swapcache_free(m, entry, 0)
+    put_page(m, pfn)
+    return 0
+
+
+cdef uint32_t read_swap_page(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil:
+    cdef uint32_t pfn = alloc_pages(m, gfp, 0)
+    if rm_unlikely(pfn == 0):
         return 0
-    if swapcache_prepare(m, entry):
-        # nobody uses the slot any more, or a page is on its way into the cache
-        put_page(m, pfn)
-        return lookup_swap_cache(m, entry)
+    if rm_unlikely(swapcache_prepare(m, entry)):
+        return not_read(m, entry, pfn)
     m.pages[pfn].flags |= PG_locked | PG_swapbacked
-    if swap_cache_insert(m, pfn, entry, gfp & GFP_KERNEL):
-        m.pages[pfn].flags &= ~<uint32_t>(PG_locked | PG_swapbacked)
-        swapcache_free(m, entry, 0)
-        put_page(m, pfn)
-        return 0
-    lru_cache_add_lru(m, pfn, LRU_INACTIVE_ANON)
+    if rm_unlikely(__add_to_swap_cache(m, pfn, entry, gfp & GFP_KERNEL)):
+        return not_cached(m, entry, pfn)
+    __lru_cache_add(m, pfn, LRU_INACTIVE_ANON)
     swap_readpage(m, pfn, entry)
     return pfn
 
@@ -172,8 +135,6 @@ cdef int valid_swaphandles(machine* m, uint64_t entry, uint64_t* first) noexcept
     cdef uint64_t end = base + size
     cdef uint64_t at = target + 1
     cdef int n = 0
-    if m.sysctl.page_cluster == 0:
-        return 0
     if base == 0:
         base = 1                    # the header
     leaf_lock(m, LOCK_SWAP)
@@ -190,15 +151,13 @@ cdef int valid_swaphandles(machine* m, uint64_t entry, uint64_t* first) noexcept
     return n + 1 if n else 0
 
 
-cdef uint32_t swapin_readahead(machine* m, uint64_t entry, uint32_t gfp, vm_area_struct* vma, uint64_t va) noexcept nogil:
+cdef void read_cluster(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil:
     cdef uint64_t offset = 0
     cdef uint32_t pfn
-    cdef int i, n
-    if m.config.swap_readahead:
-        n = valid_swaphandles(m, entry, &offset)
-        for i in range(n):
-            pfn = read_swap_cache_async(m, swp_entry(swp_type(entry), offset + i), gfp, vma, va)
-            if pfn == 0:
-                break
-            put_page(m, pfn)
-    return read_swap_cache_async(m, entry, gfp, vma, va)
+    cdef int i
+    cdef int n = valid_swaphandles(m, entry, &offset)
+    for i in range(n):
+        pfn = read_swap_cache_async(m, swp_entry(swp_type(entry), offset + i), gfp)
+        if pfn == 0:
+            break
+        put_page(m, pfn)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Swap areas, slots and their counts. Kernel: mm/swapfile.c.
-from libc.stdint cimport uint64_t, uint32_t, uint8_t
-from rmapemu.mm.types cimport machine
+from libc.stdint cimport uint64_t, uint32_t
+from rmapemu.mm.types cimport machine, swap_info_struct
 from rmapemu.mm.swap_scan cimport get_swap_page, swapon
 
 # room for one more count after -ENOMEM: 0, -ENOMEM
 cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil
 # 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
 cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil
-cdef int swapcache_prepare(machine* m, uint64_t entry) noexcept nogil                # 0, -EEXIST, -ENOENT
 cdef void swap_free(machine* m, uint64_t entry) noexcept nogil                       # one user less
 cdef void swapcache_free(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil    # the cache lets go of the slot
 cdef void swap_shmem_alloc(machine* m, uint64_t entry) noexcept nogil                # count becomes SWAP_MAP_SHMEM
@@ -17,4 +16,7 @@ cdef uint32_t swap_count(machine* m, uint64_t entry) noexcept nogil             
 cdef uint32_t page_swapcount(machine* m, uint32_t pfn) noexcept nogil
 cdef bint reuse_swap_page(machine* m, uint32_t pfn) noexcept nogil
 cdef int try_to_free_swap(machine* m, uint32_t pfn) noexcept nogil
-cdef bint vm_swap_full(machine* m) noexcept nogil
+# one unit of the counts beyond the byte is broken: do any remain?
+cdef bint count_down_continued(swap_info_struct* si, uint32_t offset) noexcept nogil
+# one more than the byte can say: 0, -ENOMEM where there is no room for it
+cdef int count_up_continued(swap_info_struct* si, uint32_t offset) noexcept nogil

@@ -11,8 +11,10 @@ from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport *
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.rmap_add cimport do_page_add_anon_rmap
-from rmapemu.mm.swap_state cimport lookup_swap_cache, swapin_readahead
-from rmapemu.mm.swapfile cimport reuse_swap_page, swap_free, try_to_free_swap, vm_swap_full
+from rmapemu.mm.swap_scan cimport vm_swap_full
+from rmapemu.mm.swap_slot cimport slot_put
+from rmapemu.mm.swap_state cimport find_get_swap_page, swapin_readahead
+from rmapemu.mm.swapfile cimport reuse_swap_page, try_to_free_swap
 from rmapemu.mm.types cimport *
 
 
@@ -40,7 +42,7 @@ cdef inline int map_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, ui
         ret = VM_FAULT_WRITE
     m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, e)
     do_page_add_anon_rmap(m, pfn, vma, va, exclusive)
-    swap_free(m, entry)
+    slot_put(m, entry, 1)
     if vm_swap_full(m) or vma.vm_flags & VM_LOCKED or m.pages[pfn].flags & PG_mlocked:
         try_to_free_swap(m, pfn)
     unlock_page(m, pfn)
@@ -77,9 +79,9 @@ cdef int do_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t v
     cdef int ret = 0
     if rm_unlikely(swp_type(entry) >= MAX_SWAPFILES):
         return non_swap_fault(m, vma, va, entry, orig)
-    pfn = lookup_swap_cache(m, entry)
+    pfn = find_get_swap_page(m, entry)
     if pfn == 0:
-        pfn = swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, vma, va)
+        pfn = swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE)
         if pfn == 0:
             return VM_FAULT_OOM if pte[0] == orig else 0
         count_vm_event(m, PGMAJFAULT)

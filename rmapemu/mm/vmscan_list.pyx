@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
+from rmapemu.mm.rmap_batch cimport page_referenced_batch
 from rmapemu.mm.rmap_referenced cimport page_referenced
 from rmapemu.mm.swap_lru cimport add_page_to_lru_list, page_is_file_cache, page_lru
 from rmapemu.mm.types cimport *
@@ -106,6 +107,7 @@ cdef void move_pages_to_lru(machine* m, zone* z, const uint32_t* pfn, int n, int
 cdef void shrink_active_list(machine* m, zone* z, scan_control* sc, uint32_t nr, int file) noexcept nogil:
     cdef uint32_t batch[SWAP_CLUSTER_MAX]
     cdef uint32_t active[SWAP_CLUSTER_MAX]
+    cdef int referenced[SWAP_CLUSTER_MAX]
     cdef int lru = LRU_ACTIVE + LRU_FILE * file
     cdef int i, taken
     cdef int nr_active = 0, nr_inactive = 0, rotated = 0
@@ -119,13 +121,14 @@ cdef void shrink_active_list(machine* m, zone* z, scan_control* sc, uint32_t nr,
     z.vm_stat[NR_ISOLATED_ANON + file] += taken
     spin_unlock(m, LOCK_LRU)
     ahead = m.pages[z.lru[lru]].prev
+    page_referenced_batch(m, batch, taken, PG_mlocked, referenced)
     for i in range(taken):
         ahead = look_ahead(m, ahead)
         if rm_unlikely(not evictable(m, batch[i])):
             putback_lru_page(m, batch[i])
             continue
         vm_flags = 0
-        if page_referenced(m, batch[i], 0, 0, &vm_flags):
+        if referenced[i] > 0 or (referenced[i] < 0 and page_referenced(m, batch[i], 0, 0, &vm_flags)):
             rotated += 1
             # a program's code that runs stays
             if vm_flags & VM_EXEC and page_is_file_cache(&m.pages[batch[i]]):

@@ -2,7 +2,6 @@
 # Reclaim, page by page. Kernel: mm/vmscan.c of v3.2, shrink_page_list.
 from libc.stdint cimport uint64_t, uint32_t, uint8_t
 from rmapemu.hw.ops cimport rm_prefetch
-from rmapemu.mm.rmap_referenced cimport rmap_prefetch
 from rmapemu.mm.types cimport *
 
 cdef struct scan_control:
@@ -21,12 +20,10 @@ cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, 
 # `ahead`: where look_ahead goes on; 0: nowhere.
 
 cdef inline uint32_t look_ahead(machine* m, uint32_t pfn) noexcept nogil:
-    """One step further towards the head than the batch in work: that page and its entry will be needed in the next batch.
+    """One step further towards the head than the batch in work: that page will be needed in the next batch.
     Only a hint: the neighbour may have moved, its links always name some page."""
-    cdef const page* p = &m.pages[pfn]
     if pfn == 0 or pfn >= m.nr_frames:
         return 0
-    rmap_prefetch(m, p)
-    pfn = p.prev
+    pfn = m.pages[pfn].prev
     rm_prefetch(&m.pages[pfn])
     return pfn

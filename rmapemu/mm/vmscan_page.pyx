@@ -4,18 +4,22 @@
 # Kernel: mm/vmscan.c (v3.2), page_check_references, pageout, __remove_mapping, shrink_page_list.
 # Writes are done when they return; freed pages go at once, not at the end of the batch.
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.filemap cimport __delete_from_page_cache, clear_page_dirty_for_io, writepage
+from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport free_pages
 from rmapemu.mm.page_writeback cimport AOP_WRITEPAGE_ACTIVATE
 from rmapemu.mm.rmap cimport SWAP_AGAIN, SWAP_FAIL, SWAP_MLOCK, TTU_IGNORE_ACCESS, TTU_UNMAP
+from rmapemu.mm.rmap_batch cimport page_referenced_batch
 from rmapemu.mm.rmap_referenced cimport page_referenced
 from rmapemu.mm.rmap_unmap cimport try_to_unmap
 from rmapemu.mm.swap_lru cimport page_is_file_cache
-from rmapemu.mm.swap_scan cimport swap_full
+from rmapemu.mm.swap_scan cimport vm_swap_full
+from rmapemu.mm.swap_slot cimport slot_put
 from rmapemu.mm.swap_state cimport __delete_from_swap_cache, add_to_swap
-from rmapemu.mm.swapfile cimport swapcache_free, try_to_free_swap
+from rmapemu.mm.swapfile cimport try_to_free_swap
 from rmapemu.mm.types cimport *
 from rmapemu.mm.unevictable cimport evictable, putback_lru_page
 
@@ -44,10 +48,12 @@ cdef inline bint page_mapping_is(machine* m, const page* p) noexcept nogil:
     return p.flags & PG_swapcache or (p.mapping != 0 and not p.mapping & PAGE_MAPPING_ANON)
 
 
-cdef inline int page_check_references(machine* m, uint32_t pfn) noexcept nogil:
+cdef inline int page_check_references(machine* m, uint32_t pfn, int ptes) noexcept nogil:
+    """ptes: what page_referenced says, -1 where it has not been asked yet."""
     cdef page* p = &m.pages[pfn]
     cdef uint64_t vm_flags = 0
-    cdef int ptes = page_referenced(m, pfn, 1, 0, &vm_flags)
+    if ptes < 0:
+        ptes = page_referenced(m, pfn, 1, 0, &vm_flags)
     cdef bint referenced_page = p.flags & PG_referenced
     p.flags &= ~<uint32_t>PG_referenced
     # mlock lost the race for the page: try_to_unmap finds out
@@ -90,25 +96,23 @@ cdef inline bint __remove_mapping(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     cdef uint64_t entry
     BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"__remove_mapping")
-    spin_lock(m, LOCK_TREE)
+    leaf_lock(m, LOCK_TREE)
     if p.count != 2 or p.flags & PG_dirty:
-        spin_unlock(m, LOCK_TREE)
         return False
     p.count = 0
     if p.flags & PG_swapcache:
         entry = private_to_entry(m.private[pfn])
         __delete_from_swap_cache(m, pfn)
-        spin_unlock(m, LOCK_TREE)
-        swapcache_free(m, entry, pfn)
+        slot_put(m, entry, SWAP_HAS_CACHE)
     else:
         __delete_from_page_cache(m, pfn)
-        spin_unlock(m, LOCK_TREE)
     return True
 
 
-cdef inline int write_dirty(machine* m, zone* z, scan_control* sc, uint32_t pfn, int references, bint may_enter_fs) noexcept nogil:
+cdef inline int write_dirty(machine* m, zone* z, scan_control* sc, uint32_t pfn, int references) noexcept nogil:
     """FREED: go on to free it."""
     cdef page* p = &m.pages[pfn]
+    cdef bint may_enter_fs = sc.gfp & GFP_FS or (p.flags & PG_swapcache and sc.gfp & GFP_IO)
     # only kswapd, and only when it gets difficult, writes files: the flusher does that better
     if page_is_file_cache(p) and not (sc.forced or sc.one_page) and (not m.is_kswapd or sc.priority >= DEF_PRIORITY - 2):
         z.vm_stat[NR_VMSCAN_IMMEDIATE] += 1
@@ -141,11 +145,10 @@ cdef inline int unmap_page(machine* m, scan_control* sc, uint32_t pfn) noexcept 
     return FREED
 
 
-cdef inline int shrink_page(machine* m, zone* z, scan_control* sc, uint32_t pfn) noexcept nogil:
+cdef inline int shrink_page(machine* m, zone* z, scan_control* sc, uint32_t pfn, int ptes) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     cdef int references = PAGEREF_RECLAIM
     cdef int fate
-    cdef bint may_enter_fs
     if not trylock_page(m, pfn):
         return KEPT
     VM_BUG_ON(m, p.flags & PG_active, b"PageActive(page)", b"shrink_page_list")
@@ -155,11 +158,10 @@ cdef inline int shrink_page(machine* m, zone* z, scan_control* sc, uint32_t pfn)
     # mapped and swap-cache pages weigh double
     if p.mapcount > 0 or p.flags & PG_swapcache:
         sc.nr_scanned += 1
-    may_enter_fs = sc.gfp & GFP_FS or (p.flags & PG_swapcache and sc.gfp & GFP_IO)
     if p.flags & PG_writeback:
         return KEPT_LOCKED
     if not sc.forced:
-        references = page_check_references(m, pfn)
+        references = page_check_references(m, pfn, ptes)
         if references == PAGEREF_ACTIVATE:
             return ACTIVATED
         if references == PAGEREF_KEEP:
@@ -169,13 +171,12 @@ cdef inline int shrink_page(machine* m, zone* z, scan_control* sc, uint32_t pfn)
             return KEPT_LOCKED
         if not add_to_swap(m, pfn):
             return ACTIVATED
-        may_enter_fs = True
     if p.mapcount > 0 and page_mapping_is(m, p):
         fate = unmap_page(m, sc, pfn)
         if fate != FREED:
             return fate
     if p.flags & PG_dirty:
-        fate = write_dirty(m, z, sc, pfn, references, may_enter_fs)
+        fate = write_dirty(m, z, sc, pfn, references)
         if fate != FREED:
             return fate
     if not page_mapping_is(m, p) or not __remove_mapping(m, pfn):
@@ -185,19 +186,42 @@ cdef inline int shrink_page(machine* m, zone* z, scan_control* sc, uint32_t pfn)
 
 
 cdef inline void activate_locked(machine* m, uint32_t pfn) noexcept nogil:
-    if m.pages[pfn].flags & PG_swapcache and swap_full(m):
+    if m.pages[pfn].flags & PG_swapcache and vm_swap_full(m):
         try_to_free_swap(m, pfn)
     VM_BUG_ON(m, m.pages[pfn].flags & PG_active, b"PageActive(page)", b"shrink_page_list")
     m.pages[pfn].flags |= PG_active
     m.vm_events[PGACTIVATE] += 1
 
 
+cdef inline bint plain_activate(machine* m, scan_control* sc, uint32_t pfn, int ptes) noexcept nogil:
+    """All of shrink_page and activate_locked for a mapped anonymous page that page_referenced_batch has found in use; False: not such
+    a page. Its lock is counted only, for nothing happens under it."""
+    cdef page* p = &m.pages[pfn]
+    if ptes <= 0 or p.flags & PG_active or not PageAnon(p) or (p.flags & PG_swapcache and vm_swap_full(m)):
+        return False
+    m.hw.cost.locks[LOCK_PAGE] += 1
+    sc.nr_scanned += 2
+    p.flags = p.flags & ~<uint32_t>PG_referenced | PG_active
+    m.vm_events[PGACTIVATE] += 1
+    return True
+
+
 cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, uint32_t ahead) noexcept nogil:
+    cdef int ptes[SWAP_CLUSTER_MAX]
     cdef int i, fate
     cdef int kept = 0, freed = 0
+    # what is asked of a page does not depend on what becomes of those before it
+    if sc.forced:
+        memset(ptes, 255, sizeof(ptes))
+    else:
+        page_referenced_batch(m, pfn, n, PG_locked | PG_writeback | PG_mlocked, ptes)
     for i in range(n):
         ahead = look_ahead(m, ahead)
-        fate = shrink_page(m, z, sc, pfn[i])
+        if plain_activate(m, sc, pfn[i], ptes[i]):
+            pfn[kept] = pfn[i]
+            kept += 1
+            continue
+        fate = shrink_page(m, z, sc, pfn[i], ptes[i])
         if fate == FREED:
             free_pages(m, pfn[i], 0)
             freed += 1

@@ -53,6 +53,45 @@ cdef int referenced(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cach
         return -2 if seen == SEEN_OTHER else -1
     return clear_young(f, h, s, va, p)
 
+# All walks first: the entries are on their way from memory while the next ones are looked for.
+cdef int referenced_batch(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef uint64_t* p[BATCH_MAX]
+    cdef uint64_t e
+    cdef int i, read = 0, present = 0, matched = 0
+    for i in range(n):
+        p[i] = kernel_walk(f, h, s, va[i], NULL)
+        rm_prefetch(p[i])
+    for i in range(n):
+        young[i] = 0
+        if rm_unlikely(p[i] == NULL):
+            continue
+        read += 1
+        e = p[i][0]
+        if rm_unlikely(not pte_present(f, e)):
+            continue
+        present += 1
+        if rm_likely(pte_pfn(f, e) == pfn[i]):
+            matched += 1
+            young[i] = <uint8_t>clear_young(f, h, s, va[i], p[i])
+    h.cost.ptes_examined += read
+    h.cost.ptes_matched += matched
+    return present
+
+cdef int swap_out_old(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, uint64_t entry, uint64_t* old) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int seen
+    cdef uint64_t* p = check(f, h, s, va, pfn, c, &seen)
+    if p == NULL:
+        return -2 if seen == SEEN_OTHER else -1
+    if clear_young(f, h, s, va, p):
+        return 1
+    old[0] = p[0]
+    p[0] = swp_entry_to_pte(f, entry)
+    h.cost.ptes_written += 2
+    drop_page_counted(f, h, s, va)
+    return 0
+
 cdef void set_pte(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil:
     pte[0] = e
     h.cost.ptes_written += 1
@@ -70,9 +109,3 @@ cdef int clear_flush_young(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) n
 
 cdef void update_mmu(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil:
     pass                        # the hardware walks for itself when the instruction is started again
-
-cdef void prefetch_pte(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
-    cdef const pt_format* f = FMT(h)
-    cdef uint64_t key = va >> f.level[1].shift
-    if s.pde != NULL and s.pde[key & (PDE_SLOTS - 1)].key == key:
-        rm_prefetch(s.pde[key & (PDE_SLOTS - 1)].leaf + index_of(f, va, 0))

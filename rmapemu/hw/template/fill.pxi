@@ -16,11 +16,12 @@ cdef void fill_ops(hw_ops* o) noexcept nogil:
     o.make_pmd = make_pmd
     o.check_address = check_address
     o.referenced = referenced
+    o.referenced_batch = referenced_batch
+    o.swap_out_old = swap_out_old
     o.set_pte = set_pte
     o.clear_flush = clear_flush
     o.clear_flush_young = clear_flush_young
     o.update_mmu = update_mmu
-    o.prefetch_pte = prefetch_pte
     o.scan_run = scan_run
     o.clear_run = clear_run
     o.copy_run = copy_run
