@@ -233,7 +233,7 @@ cdef class LabPage(LabVma):
         self._slot_used(si, before != 0, si.swap_map[<uint32_t>o] != 0)
         cdef int64_t sign = 1 if offset is not None else -1       # counters set by hand may pass 0
         p.flags ^= PG_swapcache
-        p.count += <int32_t>sign
+        p.count = <int32_t>(<uint32_t>p.count + <uint32_t>sign)
         m.private[pfn] = t << 27 | o if offset is not None else 0
         si.cache[<uint32_t>o] = pfn if offset is not None else 0
         m.nr_swapcache_pages += <uint64_t>sign

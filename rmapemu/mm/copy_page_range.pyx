@@ -7,6 +7,7 @@ from libc.errno cimport ENOMEM
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport RUN_MAX, rm_likely, rm_prefetch
 from rmapemu.hw.pte cimport pte_file, pte_present, pte_to_swp_entry, swp_entry, swp_entry_to_pte, swp_offset, swp_type
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport entry_pfn, is_cow_mapping, plain_entry, plain_entry_init, plain_pfn, vm_normal_page
 from rmapemu.mm.mmlist cimport mmlist_add_behind
@@ -56,8 +57,8 @@ cdef int account_run(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct*
             rm_prefetch(pages + entry_pfn(&plain, old[i + AHEAD]))
         pfn = plain_pfn(&plain, old[i])
         if rm_likely(pfn != 0):
-            pages[pfn].count += 1
-            pages[pfn].mapcount += 1                # page_dup_rmap
+            atomic_inc(&pages[pfn].count)
+            atomic_inc(&pages[pfn].mapcount)          # page_dup_rmap
             present += 1
             anon += pages[pfn].mapping & PAGE_MAPPING_ANON
         elif pte_present(m.hw.fmt, old[i]):

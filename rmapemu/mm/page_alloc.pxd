@@ -4,6 +4,7 @@
 # No per-cpu lists; frames never used are carved from zone.never_used_pfn instead of standing in the lists.
 from libc.stdint cimport uint64_t, uint32_t
 from rmapemu.hw.ops cimport rm_likely
+from rmapemu.mm.atomic cimport atomic_dec
 from rmapemu.mm.types cimport machine
 
 # pfn of 2^order frames (count 1, flags 0, mapping 0), or 0: -ENOMEM. With GFP_WAIT it wakes kswapd, then reclaims directly,
@@ -24,6 +25,6 @@ cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil
 
 cdef inline void put_page(machine* m, uint32_t pfn) noexcept nogil:
     if rm_likely(m.pages[pfn].count > 1):
-        m.pages[pfn].count -= 1
+        atomic_dec(&m.pages[pfn].count)
     else:
         put_last_page(m, pfn)

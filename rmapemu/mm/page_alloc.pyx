@@ -5,6 +5,7 @@
 # No per-cpu lists; nothing is compacted, no task is killed.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_likely, rm_unlikely
+from rmapemu.mm.atomic cimport atomic_dec, atomic_inc
 from rmapemu.mm.buddy cimport free_one_page, rmqueue
 from rmapemu.mm.compound cimport destroy_compound_page
 from rmapemu.mm.kmem cimport should_fail
@@ -233,13 +234,13 @@ cdef void free_pages(machine* m, uint32_t pfn, int order) noexcept nogil:
 
 cdef void get_page(machine* m, uint32_t pfn) noexcept nogil:
     VM_BUG_ON(m, m.pages[pfn].count <= 0, b"atomic_read(&page->_count) <= 0", b"get_page")
-    m.pages[pfn].count += 1
+    atomic_inc(&m.pages[pfn].count)
 
 
 cdef void put_last_page(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
     VM_BUG_ON(m, p.count <= 0, b"atomic_read(&page->_count) == 0", b"put_page_testzero")
-    p.count -= 1
+    atomic_dec(&p.count)
     if p.count == 0:
         if p.flags & PG_lru:
             lru_del_freed(m, pfn)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Adding and removing mappings. Kernel: mm/rmap.c (v3.2), page_move_anon_rmap to page_remove_rmap, and hugepage_add_*.
 from libc.stdint cimport uint64_t, uint32_t
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.types cimport machine, vm_area_struct
 
 cdef void page_move_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil
@@ -18,4 +19,4 @@ cdef void __page_check_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, 
 cdef void __hugepage_set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive) noexcept nogil
 
 cdef inline void page_dup_rmap(machine* m, uint32_t pfn) noexcept nogil:
-    m.pages[pfn].mapcount += 1
+    atomic_inc(&m.pages[pfn].mapcount)

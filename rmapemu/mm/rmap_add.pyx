@@ -4,6 +4,7 @@
 # Kernel: mm/rmap.c (v3.2), page_move_anon_rmap to page_remove_rmap, and the three hugepage functions at its end.
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.mm.atomic cimport atomic_dec, atomic_inc
 from rmapemu.mm.compound cimport PageHuge, PageTransHuge
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.lock cimport *
@@ -66,7 +67,7 @@ cdef void page_add_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint
 
 cdef void do_page_add_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va, int exclusive) noexcept nogil:
     cdef page* p = &m.pages[pfn]
-    p.mapcount += 1
+    atomic_inc(&p.mapcount)
     if p.mapcount == 1:
         inc_zone_page_state(m, pfn, anon_item(m, pfn))
     if PageKsm(p):
@@ -92,7 +93,7 @@ cdef void page_add_new_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, 
 
 
 cdef void page_add_file_rmap(machine* m, uint32_t pfn) noexcept nogil:
-    m.pages[pfn].mapcount += 1
+    atomic_inc(&m.pages[pfn].mapcount)
     if m.pages[pfn].mapcount == 1:
         inc_zone_page_state(m, pfn, NR_FILE_MAPPED)
         mem_cgroup_inc_page_stat(m, pfn)
@@ -100,7 +101,7 @@ cdef void page_add_file_rmap(machine* m, uint32_t pfn) noexcept nogil:
 
 cdef void page_remove_rmap(machine* m, uint32_t pfn) noexcept nogil:
     cdef page* p = &m.pages[pfn]
-    p.mapcount -= 1
+    atomic_dec(&p.mapcount)
     if p.mapcount > 0:
         return
     # the last entry is gone: a dirty bit that lives in the storage key moves to the page, unless the page is about to be freed
@@ -124,7 +125,7 @@ cdef void __hugepage_set_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma
 cdef void hugepage_add_anon_rmap(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_t va) noexcept nogil:
     BUG_ON(m, not m.pages[pfn].flags & PG_locked, b"!PageLocked(page)", b"hugepage_add_anon_rmap")
     BUG_ON(m, vma.anon_vma == NULL, b"!anon_vma", b"hugepage_add_anon_rmap")
-    m.pages[pfn].mapcount += 1
+    atomic_inc(&m.pages[pfn].mapcount)
     if m.pages[pfn].mapcount == 1:
         __hugepage_set_anon_rmap(m, pfn, vma, va, 0)
 

@@ -7,6 +7,7 @@ from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memchr
 from rmapemu.hw.pte cimport swp_entry
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.machine cimport swap_arrays
@@ -92,7 +93,7 @@ cdef bint try_to_reclaim_swap(machine* m, swap_info_struct* si, uint32_t offset)
     cdef bint freed = False
     if pfn == 0:
         return False
-    m.pages[pfn].count += 1
+    atomic_inc(&m.pages[pfn].count)
     if trylock_page(m, pfn):
         freed = try_to_free_swap(m, pfn) != 0
         unlock_page(m, pfn)

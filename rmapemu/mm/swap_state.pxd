@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t, uint32_t
 from rmapemu.hw.costs cimport LOCK_TREE
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.hw.pte cimport swp_offset, swp_type
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.kmem cimport should_fail
 from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport VM_BUG_ON
@@ -32,7 +33,7 @@ cdef inline uint32_t find_get_swap_page(machine* m, uint64_t entry) noexcept nog
         return 0
     pfn = si.cache[swp_offset(entry)]
     if pfn:
-        m.pages[pfn].count += 1
+        atomic_inc(&m.pages[pfn].count)
     return pfn
 
 cdef inline int __add_to_swap_cache(machine* m, uint32_t pfn, uint64_t entry, uint32_t gfp) noexcept nogil:
@@ -43,7 +44,7 @@ cdef inline int __add_to_swap_cache(machine* m, uint32_t pfn, uint64_t entry, ui
     VM_BUG_ON(m, not p.flags & PG_swapbacked, b"!PageSwapBacked(page)", b"__add_to_swap_cache")
     if rm_unlikely(m.fail.nth != 0) and should_fail(m, KMEM_RADIX_NODE, gfp):
         return -ENOMEM
-    p.count += 1
+    atomic_inc(&p.count)
     p.flags |= PG_swapcache
     m.private[pfn] = entry_to_private(entry)
     leaf_lock(m, LOCK_TREE)

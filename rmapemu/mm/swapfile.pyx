@@ -7,6 +7,7 @@ from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.hw.pte cimport swp_offset, swp_type
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.kmem cimport should_fail
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
@@ -134,7 +135,7 @@ cdef int free_swap_and_cache(machine* m, uint64_t entry) noexcept nogil:
             pfn = 0
     if pfn:
         p = &m.pages[pfn]
-        p.count += 1
+        atomic_inc(&p.count)
         if (p.flags & (PG_swapcache | PG_writeback)) == PG_swapcache and (p.mapcount == 0 or vm_swap_full(m)):
             delete_from_swap_cache(m, pfn)
             p.flags |= PG_dirty

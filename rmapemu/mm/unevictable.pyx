@@ -5,6 +5,7 @@
 # Nobody can unlock a page between the look and the list, so nothing is looked at twice.
 from libc.errno cimport EBUSY
 from libc.stdint cimport uint32_t
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.swap_lru cimport (
@@ -37,7 +38,7 @@ cdef int isolate_lru_page(machine* m, uint32_t pfn) noexcept nogil:
         return -EBUSY
     spin_lock(m, LOCK_LRU)
     lru = page_lru(p)
-    p.count += 1
+    atomic_inc(&p.count)
     p.flags &= ~<uint32_t>PG_lru
     del_page_from_lru_list(m, page_zone(m, pfn), pfn, lru)
     spin_unlock(m, LOCK_LRU)

@@ -4,6 +4,7 @@
 # Kernel: mm/vmscan.c (v3.2), get_scan_count, shrink_zone, do_try_to_free_pages.
 # No slab shrinkers, no flusher, no soft limits, no compaction; every loop is bounded.
 from libc.stdint cimport uint32_t, uint64_t
+from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.swap_lru cimport del_page_from_lru_list, page_lru
 from rmapemu.mm.types cimport *
@@ -116,7 +117,7 @@ cdef uint64_t evict_by_policy(machine* m, zone* z, scan_control* sc, uint64_t nr
             if m.pages[victim[i]].flags & PG_lru:
                 del_page_from_lru_list(m, z, victim[i], page_lru(&m.pages[victim[i]]))
                 m.pages[victim[i]].flags &= ~<uint32_t>(PG_lru | PG_active)
-                m.pages[victim[i]].count += 1
+                atomic_inc(&m.pages[victim[i]].count)
                 victim[taken] = victim[i]
                 taken += 1
         spin_unlock(m, LOCK_LRU)

@@ -5,6 +5,7 @@
 # No lumpy reclaim, no compaction; nothing congests, nobody else isolates.
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.mm.atomic cimport atomic_dec, atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.rmap_batch cimport page_referenced_batch
@@ -27,7 +28,7 @@ cdef int isolate_lru_pages(machine* m, zone* z, uint32_t nr, uint32_t* out, int 
         out[k] = pfn
         k += 1
         p.flags &= ~<uint32_t>PG_lru
-        p.count += 1
+        atomic_inc(&p.count)
         pfn = p.prev
     m.pages[h].prev = pfn
     m.pages[pfn].next = h
@@ -54,7 +55,7 @@ cdef void putback_lru_pages(machine* m, zone* z, const uint32_t* pfn, int n) noe
         if lru & LRU_ACTIVE:
             z.reclaim_stat.recent_rotated[lru >> 1] += 1
         if p.count > 1:
-            p.count -= 1
+            atomic_dec(&p.count)
         else:
             spin_unlock(m, LOCK_LRU)
             put_page(m, pfn[i])
@@ -95,7 +96,7 @@ cdef void move_pages_to_lru(machine* m, zone* z, const uint32_t* pfn, int n, int
         p.flags |= PG_lru
         add_page_to_lru_list(m, z, pfn[i], lru)
         if p.count > 1:
-            p.count -= 1
+            atomic_dec(&p.count)
         else:
             spin_unlock(m, LOCK_LRU)
             put_page(m, pfn[i])

@@ -7,6 +7,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport RUN_MAX, rm_likely, rm_prefetch, rm_unlikely
 from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty, pte_file, pte_present, pte_to_swp_entry, pte_young, swp_type
 from rmapemu.mm.anon_vma cimport unlink_anon_vmas
+from rmapemu.mm.atomic cimport atomic_dec
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport (entry_pfn, plain_entry, plain_entry_init, plain_pfn, print_bad_pte, update_hiwater_rss,
                                 vm_normal_page)
@@ -63,7 +64,7 @@ cdef inline void zap_present(machine* m, vm_area_struct* vma, uint32_t pfn, uint
             mark_page_accessed(m, pfn)
         vma.vm_mm.rss_stat[MM_FILEPAGES] -= 1
     if m.pages[pfn].mapcount > 1:
-        m.pages[pfn].mapcount -= 1          # all that page_remove_rmap does where others map the page
+        atomic_dec(&m.pages[pfn].mapcount)      # all that page_remove_rmap does where others map the page
     else:
         page_remove_rmap(m, pfn)
         if rm_unlikely(m.pages[pfn].mapcount < 0):
@@ -154,7 +155,7 @@ cdef void zap_pte_range(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64
         tlb_flush(m, tlb)
     for i in range(run.n):
         if m.pages[run.pfn[i]].count > 1 and not m.pages[run.pfn[i]].flags & PG_swapcache:
-            m.pages[run.pfn[i]].count -= 1
+            atomic_dec(&m.pages[run.pfn[i]].count)
         else:
             free_page_and_swap_cache(m, run.pfn[i])
 

@@ -126,3 +126,15 @@ def test_the_key_of_an_anonymous_page_is_looked_at_only_in_the_swap_cache(cached
         with m.measure() as cost:
             m.rmap.page_remove_rmap(page)
         assert cost.iske == cached and bool(page.flag_bits & PageFlag.dirty) is cached
+
+
+def test_counts_wrap_as_an_atomic_t_does(m, lab, rmap):
+    page = lab.file_page(lab.file(1), 0)
+    lab.mapcount(page, 2**31 - 1)
+    lab.count(page, 2**31 - 1)
+    rmap.page_add_file_rmap(page)
+    rmap.page_dup_rmap(page)
+    lab.get_page(page)
+    assert (page.mapcount, page.count) == (-(2**31) + 1, -(2**31))
+    rmap.page_remove_rmap(page)
+    assert page.mapcount == -(2**31)
