@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import signal
 import sys
-from pathlib import Path
 
 import click
 
@@ -27,26 +25,17 @@ def record(output: str, no_instructions: bool, command: tuple[str, ...]) -> None
     rmapemu record -o sort.parquet -- sort words.txt
     rmapemu record -o py.parquet --no-instructions -- python3 -c 'print(1)'
     """
-    _check_output(Path(output))
     with _Rate() as rate:
         result = record_trace(output, list(command), instructions=not no_instructions, progress=rate)
     said = _text(result.accesses, result.seconds, result.bytes)
     click.echo(f"{output}: {said}", err=True)
     if result.status:
-        click.echo(f"rmapemu: {command[0]} ended with status {result.status}; its trace was kept", err=True)
+        click.echo(f"rmapemu: {command[0]} {_end(result.status)}; its trace was kept", err=True)
 
 
-def _check_output(path: Path) -> None:
-    """Refuse at once what a finished trace could not be renamed to: a device would be replaced, a folder not."""
-    error = 0
-    if not path.resolve().parent.is_dir():
-        error = errno.ENOENT
-    elif path.is_dir():
-        error = errno.EISDIR
-    elif path.exists() and not path.is_file():
-        raise ValueError(f"{path}: expected a regular file, or none yet, found a device or a pipe")
-    if error:
-        raise OSError(error, os.strerror(error), str(path))
+def _end(status: int) -> str:
+    """How a program ended, from the status that subprocess gives it."""
+    return f"ended with status {status}" if status > 0 else f"was killed by signal {-status} ({signal.strsignal(-status)})"
 
 
 def _text(accesses: int, seconds: float, size: int) -> str:

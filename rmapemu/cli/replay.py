@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import ExitStack
 from typing import BinaryIO
@@ -17,6 +18,8 @@ from rmapemu.sim.table import notes, plain, rows_of
 
 MEMORY = "Memory for the trace's own pages: a size (64M) or a share of the pages that it touches (10%). Default: all of them."
 FRAMES = "Instead of -m: exactly so many frames, no watermarks, no zero page, one eviction at a time."
+COLUMN = "What a csv or Parquet file calls a column of ours (address, size, kind, pid): address=va, or address=va:hex for bare hexadecimal."
+WRITE = "For npy, which has no kinds: every access is a store (otherwise a load)."
 SWAP = "Size of the swap area (1G; 0: none). Default: enough for the trace."
 ARCH = "Architecture; several give columns side by side. See 'rmapemu arch list'."
 RECLAIM = "Policy: v3.2 (the kernel's two lists), lru, fifo, clock, random, opt; several give columns side by side."
@@ -29,6 +32,8 @@ PARQUET = "Write the time series (a row per million accesses) as Parquet."
 @click.argument("trace")
 @click.option("-m", "--memory", metavar="SIZE|SHARE", help=MEMORY)
 @click.option("--frames", type=int, metavar="N", help=FRAMES)
+@click.option("--column", "columns", multiple=True, metavar="OURS=THEIRS", help=COLUMN)
+@click.option("--write", is_flag=True, default=None, help=WRITE)
 @click.option("--swap", metavar="SIZE", help=SWAP)
 @click.option("--arch", "archs", multiple=True, default=["x86_64"], show_default=True, metavar="NAME", help=ARCH)
 @click.option("--reclaim", "reclaims", multiple=True, default=["v3.2"], show_default=True, metavar="NAME", help=RECLAIM)
@@ -40,6 +45,8 @@ def replay(
     trace: str,
     memory: str | None,
     frames: int | None,
+    columns: tuple[str, ...],
+    write: bool | None,
     swap: str | None,
     archs: tuple[str, ...],
     reclaims: tuple[str, ...],
@@ -59,13 +66,14 @@ def replay(
     rmapemu replay lackey:out.txt.gz --frames 1000 --reclaim lru --reclaim opt
     valgrind --tool=lackey --trace-mem=yes ls 2>&1 >/dev/null | rmapemu replay lackey:- -m 50%
     """
+    _check_files(trace, json_path, parquet_path)
     with ExitStack() as outputs:
         json_out = _open(outputs, json_path)
         parquet_out = _open(outputs, parquet_path)
         with Progress() as progress:
             results = replay_all(
-                trace, archs=archs, reclaims=reclaims, memory=memory, frames=frames, swap=swap, seed=seed,
-                sysctl=dict(map(_knob, knobs)), progress=progress,
+                trace, archs=archs, reclaims=reclaims, write=write, columns=dict(map(_column, columns)) or None, memory=memory,
+                frames=frames, swap=swap, seed=seed, sysctl=dict(map(_knob, knobs)), progress=progress,
             )  # fmt: skip
         if json_out is not None:
             json_out.write(_json(results).encode())
@@ -82,6 +90,25 @@ def _knob(text: str) -> tuple[str, int]:
     if not value.isdigit():
         raise ValueError(f"--sysctl {text}: expected NAME=VALUE with a number, such as page-cluster=0")
     return name, int(value)
+
+
+def _column(text: str) -> tuple[str, str]:
+    ours, _, theirs = text.partition("=")
+    if not ours or not theirs:
+        raise ValueError(f"--column {text}: expected OURS=THEIRS, such as address=va")
+    return ours, theirs
+
+
+def _check_files(trace: str, *outputs: str | None) -> None:
+    """No file may be replaced by two outputs, and the trace by none."""
+    taken = {os.path.realpath(name) for name in (trace, trace.partition(":")[2]) if os.path.isfile(name)}
+    for path in outputs:
+        if path in (None, "-") or (os.path.exists(str(path)) and not os.path.isfile(str(path))):
+            continue
+        real = os.path.realpath(str(path))
+        if real in taken:
+            raise ValueError(f"{path}: expected a file of its own to write to, found the trace or another output")
+        taken.add(real)
 
 
 def _open(outputs: ExitStack, path: str | None) -> BinaryIO | None:

@@ -50,9 +50,10 @@ cdef class Sysctl:
     def __setitem__(self, str name, value):
         cdef int number = _number(name)
         name = SYSCTL[number]
-        value = parse_int(value, name)
+        shown = _shown(name)
+        value = parse_int(value, shown)
         if not 0 <= value <= _LIMITS.get(name, (1 << 63) - 1):
-            raise ValueError(f"{name}={value}: expected 0 to {_LIMITS.get(name, 'any positive number')}")
+            raise ValueError(f"{shown}={value}: expected 0 to {_LIMITS.get(name, 'any positive number')}")
         if name == "min_free_kbytes" and value << 10 >= <uint64_t>self.machine.m.nr_frames << self.machine.m.page_shift:
             raise ValueError(f"min_free_kbytes={value}: more than there is memory")
         self.machine.usable()
@@ -86,9 +87,15 @@ cdef class Sysctl:
         return "Sysctl(" + ", ".join([f"{name}={self[name]}" for name in SYSCTL]) + ")"
 
 
+def _shown(str name):
+    """As /proc/sys/vm has it: it has one name with a hyphen."""
+    return name.replace("page_cluster", "page-cluster")
+
+
 def _number(str name):
     """Number of a knob in sysctl_t."""
     plain = name.replace("-", "_")
     if plain not in SYSCTL:
-        raise KeyError(f"no sysctl {name!r}; {meant(plain, SYSCTL)}(known: {', '.join(SYSCTL)})")
+        near = meant(name, map(_shown, SYSCTL))
+        raise KeyError(f"no sysctl {name!r}{'; ' + near if near else ' '}(known: {', '.join(map(_shown, SYSCTL))})")
     return SYSCTL.index(plain)

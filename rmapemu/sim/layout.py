@@ -73,9 +73,9 @@ def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None,
     if memory is not None:
         own = memory.pages(found.touched_pages, found.page_shift)
     if own < LEAST_FRAMES:
+        share = f", {-(-100 * LEAST_FRAMES // found.touched_pages)}% of the {found.touched_pages} that are touched"
         raise ValueError(
-            f"memory: the least that runs is {LEAST_FRAMES * page_bytes} bytes ({LEAST_FRAMES} pages), "
-            f"found {own} pages (the trace touches {found.touched_pages})"
+            f"memory: the least that runs is {LEAST_FRAMES * page_bytes} bytes ({LEAST_FRAMES} pages{share}), found {own} pages"
         )
     tables = sum(backend.table_frames(process.pages) for process in found.processes)
     total = total_frames(own, tables + RESERVED_FRAMES, found.page_shift)

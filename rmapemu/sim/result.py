@@ -51,6 +51,8 @@ class Setup:
     mappings: int
     """Mappings inferred from the touched pages (private anonymous memory): the trace has none."""
     touched_pages: int
+    only_read_pages: int = 0
+    """Touched pages that are never written: without frames= they map the zero page and take no memory."""
     skipped_lines: int = 0
     """Lines of the trace that are no accesses."""
     sysctl: Mapping[str, int] = field(default_factory=dict)

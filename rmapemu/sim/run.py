@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from rmapemu.sim.loop import Loop
 from rmapemu.sim.result import Result, Setup, Timing
 from rmapemu.sim.sizes import parse_memory
 from rmapemu.sim.survey import Survey, survey
-from rmapemu.trace import Trace, demo_trace, open_trace, pages, write_parquet
+from rmapemu.trace import Batch, Trace, demo_trace, open_trace, pages, write_parquet
 
 Progress = Callable[[str, int, "int | None"], None]
 """progress(what, done, total): what is going on ("reading", "x86_64 v3.2"), how far, of how much where that is known."""
@@ -38,6 +39,7 @@ def replay(
     source: Any,
     *,
     write: bool | np.ndarray | None = None,
+    columns: Mapping[str, str] | None = None,
     memory: int | float | str | None = None,
     frames: int | None = None,
     arch: str = "x86_64",
@@ -50,7 +52,8 @@ def replay(
     """Replay a trace on a machine of its own.
 
     source: "format:path", a path, "demo" (the trace that ships with the project), "-" for standard input, or byte
-    addresses (uint64[n]) with `write` (bool or bool[n]: which of them store). memory: what the trace's own pages may
+    addresses (uint64[n]) with `write` (bool or bool[n]: which of them store). columns: what csv and Parquet call our
+    columns, {"address": "va"}; "va:hex" where its numbers are bare hexadecimal. memory: what the trace's own pages may
     use, in bytes ("64M") or as a share of the touched pages ("10%", 0.1); page tables and what the kernel keeps free
     come on top, so that archs compare (docs/replay.md). frames, instead: exactly so many frames, no watermarks, no
     zero page, no readahead, one eviction at a time. Neither: as much memory as the trace touches. reclaim: "v3.2",
@@ -65,8 +68,8 @@ def replay(
     (40, 30)
     """
     return replay_all(
-        source, archs=[arch], reclaims=[reclaim], write=write, memory=memory, frames=frames, swap=swap, seed=seed,
-        sysctl=sysctl, progress=progress,
+        source, archs=[arch], reclaims=[reclaim], write=write, columns=columns, memory=memory, frames=frames, swap=swap,
+        seed=seed, sysctl=sysctl, progress=progress,
     )[0]  # fmt: skip
 
 
@@ -76,6 +79,7 @@ def replay_all(
     archs: Sequence[str],
     reclaims: Sequence[str],
     write: bool | np.ndarray | None = None,
+    columns: Mapping[str, str] | None = None,
     memory: int | float | str | None = None,
     frames: int | None = None,
     swap: int | str | None = None,
@@ -94,11 +98,13 @@ def replay_all(
         pick(policy, {"v3.2", *(point.name for point in entry_points(group="rmapemu.reclaim"))}, "reclaim")
     results: list[Result] = []
     found: dict[tuple[int, int], Survey] = {}
-    with _opened(source, write) as (trace, name):
+    with _opened(source, write, columns, progress) as (trace, name, skipped_lines):
         for backend in backends:
             key = backend.page_shift, backend.user_limit
             if key not in found:
                 found[key] = _survey(trace, name, *key, progress)
+                if skipped_lines is not None:
+                    found[key] = replace(found[key], skipped_lines=skipped_lines)
             for policy in reclaims:
                 layout = plan(found[key], backend, amount, frames, swap)
                 results.append(_one(trace, found[key], layout, policy, seed, knobs, progress))
@@ -106,20 +112,30 @@ def replay_all(
 
 
 @contextmanager
-def _opened(source: Any, write: Any) -> Iterator[tuple[Trace, str]]:
-    """The trace, fit to be read several times: what comes through a pipe is first kept in a temporary file."""
+def _opened(source: Any, write: Any, columns: Any, progress: Progress | None) -> Iterator[tuple[Trace, str, int | None]]:
+    """The trace, fit to be read several times, its name, and how many lines were skipped if the trace cannot tell.
+
+    What comes through a pipe is first kept in a temporary file.
+    """
     name = source if isinstance(source, str) else "array" if isinstance(source, np.ndarray) else str(source)
     if isinstance(source, str) and source == "demo":
         source = demo_trace()
-    with open_trace(source, write=write) as trace:
+    with open_trace(source, write=write, columns=columns) as trace:
         if trace.rewindable:
-            yield trace, name
+            yield trace, name, None
             return
         with tempfile.TemporaryDirectory(prefix="rmapemu-") as folder:
             path = Path(folder) / "trace.parquet"
-            write_parquet(path, trace, level=1)
+            write_parquet(path, _told(trace, progress), level=1)
             with open_trace(f"parquet:{path}") as kept:
-                yield kept, name
+                yield kept, name, trace.stats.skipped_lines
+
+
+def _told(trace: Trace, progress: Progress | None) -> Iterator[Batch]:
+    for batch in trace:
+        if progress is not None:
+            progress("receiving", trace.bytes_read, None)
+        yield batch
 
 
 def _survey(trace: Trace, name: str, page_shift: int, user_limit: int, progress: Progress | None) -> Survey:
@@ -181,7 +197,7 @@ def _collect(
         trace=found.name, arch=layout.arch, reclaim=reclaim, seed=seed, frames=layout.frames,
         exact_frames=layout.exact_frames, memory_bytes=layout.memory_bytes, swap_bytes=layout.swap_bytes,
         page_bytes=1 << found.page_shift, processes=len(processes), mappings=found.nr_mappings,
-        touched_pages=found.touched_pages, skipped_lines=found.skipped_lines, sysctl=knobs,
+        touched_pages=found.touched_pages, only_read_pages=found.only_read, skipped_lines=found.skipped_lines, sysctl=knobs,
     )  # fmt: skip
     return Result(
         setup, loop.accesses, loop.faults, loop.write_upgrades, loop.peak_rss_pages,

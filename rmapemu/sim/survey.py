@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from rmapemu.errors import TraceError
 from rmapemu.sim.pageset import PageSet
-from rmapemu.trace import KIND_EXEC, Batch, infer_mappings, pages
+from rmapemu.trace import KIND_EXEC, KIND_WRITE, Batch, infer_mappings, pages
 
 MAX_PROCESSES = 4096
 EXECUTED = np.uint8(1 << KIND_EXEC)
+WRITTEN = np.uint8(1 << KIND_WRITE)
 
 Pages = npt.NDArray[np.uint64]
 
@@ -47,6 +48,8 @@ class Survey:
     processes: list[Touched]
     pids: npt.NDArray[np.uint32] | None = field(compare=False)
     skipped_lines: int = 0
+    only_read: int = 0
+    """Touched pages that no access writes to."""
     seconds: float = 0.0
     """Wall time of this pass."""
 
@@ -87,14 +90,15 @@ def survey(
         touches += len(pages(batch, page_shift)[0])
         if progress is not None:
             progress(trace.bytes_read)
-    processes = []
+    processes, only_read = [], 0
     for pid in sorted(sets, key=lambda pid: -1 if pid is None else pid):
         touched, kinds = sets[pid].pages()
         executes = executes or bool((kinds & EXECUTED).any())
+        only_read += int(np.count_nonzero(kinds & WRITTEN == 0))
         processes.append(Touched(pid, touched, infer_mappings(touched)))
     pids = None if None in sets else np.array(sorted(sets), np.uint32)  # type: ignore[type-var]
     return Survey(
-        name, page_shift, touches, executes, processes, pids, trace.stats.skipped_lines, perf_counter() - began
+        name, page_shift, touches, executes, processes, pids, trace.stats.skipped_lines, only_read, perf_counter() - began
     )
 
 

@@ -118,6 +118,8 @@ def notes(results: Sequence[Result]) -> list[str]:
     s = results[0].setup
     where = f"in {s.processes} processes" if s.processes > 1 else "in one process"
     said = [f"{s.mappings} private anonymous mappings {where}, inferred from the touched pages: the trace has none."]
+    if s.only_read_pages and not s.exact_frames:
+        said.append(f"{s.only_read_pages:,} touched pages are never written: they map the zero page and take no memory.")
     if s.skipped_lines:
         said.append(f"{s.skipped_lines:,} lines of the trace are no accesses and were skipped.")
     return said

@@ -48,7 +48,8 @@ class Columns:
             if theirs in present:
                 self.names[ours] = theirs
             elif ours in given or ours == "address":
-                raise source.error("columns", f"one called {theirs!r}{near(theirs, present)}", "none")
+                hint = "" if ours in given else ", or to be told what it is called (address=NAME)"
+                raise source.error("columns", f"one called {theirs!r}{near(theirs, present)}{hint}", "none")
             if list(present).count(theirs) > 1:
                 raise source.error("columns", f"one called {theirs!r}", "several")
 
@@ -125,5 +126,5 @@ def _expected(ours: str) -> str:
     if ours == "kind":
         return "a kind of access (0 R read, 1 W write, 2 X exec)"
     bits = np.dtype(DTYPES[ours]).itemsize * 8
-    how = ", decimal or 0x... (for bare hexadecimal: columns={'address': 'NAME:hex'})" if ours == "address" else ""
+    how = ", decimal or 0x... (bare hexadecimal: name the column NAME:hex)" if ours == "address" else ""
     return f"a number from 0 to 2**{bits} - 1{how}"

@@ -8,6 +8,7 @@ flipped bit is an error and not another trace. A file is written whole or not at
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -64,17 +65,20 @@ class TraceWriter:
     The file appears under its name when the block ends well; an exception (a full disk, Ctrl-C) leaves nothing
     behind, and a file that had the name before as it was. The first batch decides whether there is a pid and a size.
     metadata: str -> str, kept in the file. level: of zstd. `accesses` and `bytes_written` tell how far it is.
-    Raises OSError, and TraceError for batches that are none and for a trace without accesses.
+    Raises OSError, ValueError for a path that is no regular file (a device, a pipe), and TraceError for batches that are
+    none and for a trace without accesses.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, metadata: dict[str, str] | None = None, level: int = 3):
+        _check_output(Path(path))
         self.path = Path(path)
+        self._target = Path(os.path.realpath(path))
         self.accesses = 0
         self._metadata, self._level = {"rmapemu.trace": "1", **(metadata or {})}, level
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[Batch] = []
         self._columns: list[str] | None = None
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
+        handle, name = _create(self._target, str(self.path))
         self._part = Path(name)
         self._file: Any = os.fdopen(handle, "wb")
 
@@ -122,7 +126,7 @@ class TraceWriter:
             os.fsync(self._file.fileno())
             self._file.close()
             os.chmod(self._part, 0o666 & ~_umask())
-            os.replace(self._part, self.path)
+            os.replace(self._part, self._target)
         except BaseException:
             self.abort()
             raise
@@ -160,6 +164,21 @@ class TraceWriter:
                 data_page_size=1 << 23,
             )
         return self._writer
+
+
+def _check_output(path: Path) -> None:
+    """Refuse at once what a finished trace could not be renamed to: a device would be replaced, a folder not."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: expected a regular file, or none yet, found a device or a pipe")
+
+
+def _create(target: Path, name: str) -> tuple[int, str]:
+    try:
+        return tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:  # it names the hidden file
+        raise OSError(error.errno, error.strerror, name) from error
 
 
 def _table(batch: Batch) -> pa.Table:

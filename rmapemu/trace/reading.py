@@ -188,6 +188,8 @@ def _split_name(source: Any) -> tuple[str | None, Any]:
     if isinstance(source, str):
         name, colon, path = source.partition(":")
         if colon and name in registry.formats():
+            if not path:
+                raise TraceError(f"{source!r}: expected a file's name after the format")
             return name, path
         if colon and name.isidentifier() and not os.path.exists(source):
             raise TraceError(f"unknown trace format {name!r}{near(name, registry.formats())}, and no file {source!r}")

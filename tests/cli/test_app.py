@@ -104,6 +104,34 @@ def test_a_trace_may_come_through_a_pipe(rw):
     assert table(piped.stdout)["accesses"] == ["600"]
 
 
+def test_what_a_pipe_brings_gives_the_same_numbers_as_the_file(tmp_path):
+    path = tmp_path / "t.lackey"
+    path.write_text("==1== Lackey\n" + "".join(f" {'LS'[i % 2]} {0x04000000 + 4096 * (i % 50):08x},8\n" for i in range(200)))
+    with path.open("rb") as trace:
+        piped = subprocess.run([*COMMAND, "replay", "-", "-m", "80%", "--json", "-"], stdin=trace, capture_output=True, check=True)
+    file, pipe = json.loads(run("replay", path, "-m", "80%", "--json", "-").stdout), json.loads(piped.stdout)
+    assert pipe[0]["setup"].pop("trace") == "-" and file[0]["setup"].pop("trace") == str(path)
+    assert pipe == file and pipe[0]["setup"]["skipped_lines"] == 1
+
+
+def test_columns_of_a_csv_may_have_other_names(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("time,va,rw\n" + "".join(f"{i},{4096 * (i % 40 + 256):x},{'rw'[i % 2]}\n" for i in range(80)))
+    result = run("replay", f"csv:{path}", "--column", "address=va:hex", "--column", "kind=rw")
+    assert result.exit_code == 0, result.output
+    assert table(result.stdout)["touched pages"] == ["40"]
+
+
+def test_what_is_only_read_takes_no_memory_and_the_output_says_so(tmp_path):
+    path = tmp_path / "t.npy"
+    np.save(path, np.arange(1, 101, dtype=np.uint64) * 4096)
+    assert "100 touched pages are never written: they map the zero page" in run("replay", path, "-m", "40%").stdout
+    for options in (["-m", "40%", "--write"], ["--frames", "40"]):
+        result = run("replay", path, *options)
+        assert result.exit_code == 0 and "never written" not in result.stdout
+        assert int(table(result.stdout)["evictions"][0]) >= 60
+
+
 def test_the_shipped_trace_is_called_demo():
     result = run("replay", "demo", "-m", "10%", "--json", "-")
     assert result.exit_code == 0, result.output
@@ -127,13 +155,25 @@ def test_arch_list_names_the_archs():
         (["replay", "{rw}", "--arch", "s309"], "s390"),
         (["replay", "{rw}", "--reclaim", "lruu"], "lru"),
         (["replay", "{rw}", "-m", "lots"], "'64M' or a share like '10%'"),
-        (["replay", "{rw}", "-m", "4K"], "the least that runs is"),
+        (["replay", "{rw}", "-m", "4K"], "the least that runs is 131072 bytes (32 pages, 54% of the 60 that are touched)"),
         (["replay", "{rw}", "-m", "1M", "--frames", "3"], "give one of them"),
         (["replay", "{rw}", "--frames", "0"], "the least that runs is 1"),
         (["replay", "{rw}", "--frames", "20", "--swap", "0"], "out of memory"),
         (["replay", "{rw}", "--swap", "x"], "swap='x'"),
         (["replay", "{rw}", "--sysctl", "page-cluster"], "NAME=VALUE"),
         (["replay", "{rw}", "--sysctl", "swapiness=3"], "swappiness"),
+        (["replay", "{rw}", "--sysctl", "page-clutser=3"], "did you mean 'page-cluster'? (known: swappiness"),
+        (["replay", "{rw}", "--sysctl", "page-cluster=99"], "page-cluster=99: expected 0 to 31"),
+        (["replay", "{rw}", "--sysctl", "=1"], "no sysctl '' (known: swappiness"),
+        (["replay", "{rw}", "--column", "address"], "OURS=THEIRS"),
+        (["replay", "{rw}", "--column", "address=va"], "for csv and parquet"),
+        (["replay", "csv:{tmp}/named", "--column", "addres=va"], "'addres' (near: address)"),
+        (["replay", "csv:{tmp}/named"], "or to be told what it is called (address=NAME)"),
+        (["replay", "{rw}", "--write"], "for array and npy"),
+        (["replay", "lackey:"], "'lackey:': expected a file's name"),
+        (["replay", "{rw}", "--json", "{tmp}/out", "--parquet", "{tmp}/../{tmp.name}/out"], "out: expected a file of its own"),
+        (["replay", "{rw}", "--json", "{rw}"], "t.rw: expected a file of its own"),
+        (["replay", "rw:{rw}", "--parquet", "{rw}"], "t.rw: expected a file of its own"),
         (["replay", "{tmp}/none.rw"], "none.rw: No such file"),
         (["replay", "{tmp}"], "directory"),
         (["replay", "lakcey:{rw}"], "lackey"),
@@ -158,6 +198,7 @@ def test_what_cannot_be_done_is_one_line_and_status_2(args, said, rw, tmp_path):
     import gzip
 
     (tmp_path / "empty").touch()
+    (tmp_path / "named").write_text("time,va\n1,4096\n")
     (tmp_path / "garbage").write_bytes(bytes(range(128, 256)) * 9)
     (tmp_path / "broken").write_text("400000 R\n4000zz R\n")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"400000 R\n" * 5000)[:40])

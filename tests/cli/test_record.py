@@ -36,6 +36,13 @@ def test_a_program_that_fails_leaves_its_trace_and_is_named(tmp_path):
 
 
 @needs_valgrind
+def test_a_program_that_is_killed_is_named_with_its_signal(tmp_path):
+    result = run("record", "-o", tmp_path / "t.parquet", "--", "sh", "-c", "kill -9 $$")
+    assert result.exit_code == 0
+    assert "sh was killed by signal 9 (Killed); its trace was kept" in result.stderr
+
+
+@needs_valgrind
 @pytest.mark.parametrize("argv", [["no-such-program"], ["/etc/passwd"]])
 def test_what_cannot_be_run_is_one_line_and_status_2(tmp_path, argv):
     result = run("record", "-o", tmp_path / "t.parquet", "--", *argv)

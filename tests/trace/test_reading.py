@@ -265,6 +265,22 @@ def interrupted(path):
         raise KeyboardInterrupt
 
 
+def test_a_trace_replaces_no_device_and_no_link(tmp_path):
+    pipe, link, path = tmp_path / "pipe", tmp_path / "link", tmp_path / "t.parquet"
+    os.mkfifo(pipe)
+    link.symlink_to(path)
+    for place in ("/dev/full", pipe):
+        with pytest.raises(ValueError, match=f"{place}: expected a regular file"):
+            write_parquet(place, [BATCH])
+    with pytest.raises(IsADirectoryError):
+        write_parquet(tmp_path, [BATCH])
+    with pytest.raises(FileNotFoundError) as caught:
+        write_parquet(tmp_path / "no" / "such", [BATCH])
+    assert caught.value.filename == str(tmp_path / "no" / "such")
+    write_parquet(link, [BATCH])
+    assert link.is_symlink() and path.is_file() and pipe.is_fifo()
+
+
 def test_a_writer_that_fails_leaves_nothing_and_keeps_what_was_there(tmp_path):
     path = tmp_path / "t.parquet"
     path.write_text("before")
