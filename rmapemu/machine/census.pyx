@@ -5,6 +5,7 @@
 from libc.errno cimport ENOMEM
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport int64_t, uint8_t, uint32_t
+from rmapemu.mm.compound cimport hpage_nr_pages
 from rmapemu.mm.swap_lru cimport page_lru
 from rmapemu.mm.types cimport *
 
@@ -59,7 +60,7 @@ cdef int one_lru(census* c, machine* m, zone* z, int lru) noexcept nogil:
         if page_lru(&m.pages[pfn]) != lru:
             return bad(c, b"on another LRU list than its flags say", ABOUT_PAGE, pfn, lru, page_lru(&m.pages[pfn]))
         c.listed[pfn] = lru + 1
-        n += 1
+        n += hpage_nr_pages(m, pfn)
         before = pfn
         pfn = m.pages[pfn].next
     if m.pages[head].prev != before:

@@ -26,12 +26,12 @@ def dump_machine(Machine machine not None):
     return {
         "machine": _machine(machine),
         "pages": {pfn: _page(m, pfn) for pfn in range(1, m.nr_frames) if _in_use(m, pfn)},
-        "lists": [{name: _lru(m, &m.zones[z], i) for i, name in enumerate(LRU)} for z in range(<int>m.nr_zones)],
+        "lists": [{name: lru_of(m, &m.zones[z], i) for i, name in enumerate(LRU)} for z in range(<int>m.nr_zones)],
         "free": [_free(m, &m.zones[z]) for z in range(<int>m.nr_zones)],
         "processes": {pid: _process(machine, pid) for pid in sorted(machine.tasks)},
-        "anon_vmas": _anon_vmas(m),
+        "anon_vmas": anon_vmas_of(m),
         "files": _files(machine),
-        "stable_nodes": _stable_nodes(m),
+        "stable_nodes": stable_nodes_of(m),
         "swap": [_area(m, &m.swap_info[t]) for t in range(<int>m.nr_swapfiles)],
         "memcg": {i: _group(&m.memcg[i]) for i in range(NR_MEMCG) if m.memcg[i].pgpgin or m.memcg[i].usage or m.memcg[i].file_mapped},
         "vmstat": machine.vmstat,
@@ -58,7 +58,7 @@ cdef object _machine(Machine machine):
         "arch": machine.arch, "reclaim": machine.reclaim, "rmap": machine.rmap_design, "keys": machine.keys, "page_size": 1 << m.page_shift,
         "nr_frames": m.nr_frames, "user_frames_max": m.user_frames_max, "user_frames": m.user_frames, "dead": bool(m.dead),
         "warnings": m.warnings, "clock": m.clock, "committed_as": m.committed_as, "nr_swap_pages": m.nr_swap_pages,
-        "current": m.current.pid if m.current != NULL else 0, "mmlist": _mmlist(m),
+        "current": m.current.pid if m.current != NULL else 0, "mmlist": mmlist_of(m),
         "swap_token": m.swap_token_mm.pid if m.swap_token_mm != NULL else 0,
         "watermarks": [[m.zones[z].watermark[i] for i in range(3)] for z in range(<int>m.nr_zones)],
         "reclaim_stat": [[[m.zones[z].reclaim_stat.recent_rotated[i], m.zones[z].reclaim_stat.recent_scanned[i]] for i in range(2)]
@@ -68,7 +68,7 @@ cdef object _machine(Machine machine):
     }
 
 
-cdef object _mmlist(machine* m):
+cdef object mmlist_of(machine* m):
     cdef mm_struct* mm = m.mmlist_head
     pids = []
     while mm != NULL and len(pids) <= m.nr_mms:
@@ -112,7 +112,7 @@ cdef object _group(mem_cgroup* g):
     return {"usage": g.usage, "cache": g.cache, "rss": g.rss, "file_mapped": g.file_mapped, "pgpgin": g.pgpgin, "pgpgout": g.pgpgout}
 
 
-cdef object _stable_nodes(machine* m):
+cdef object stable_nodes_of(machine* m):
     cdef stable_node* nodes = <stable_node*>m.kmem[KMEM_STABLE_NODE].base
     cdef rmap_item* item
     cdef uint64_t i
@@ -128,7 +128,7 @@ cdef object _stable_nodes(machine* m):
     return found
 
 
-cdef object _lru(machine* m, zone* z, int lru):
+cdef object lru_of(machine* m, zone* z, int lru):
     cdef uint32_t head = z.lru[lru], pfn = m.pages[head].next
     pages = []
     while pfn != head and len(pages) < m.nr_frames:       # by hand, a list can be bent into no ring
@@ -218,7 +218,7 @@ cdef object _tlb(machine* m, mm_struct* mm):
 
 
 # ---------------------------------------------------------------- anon_vmas, files, swap
-cdef object _anon_vmas(machine* m):
+cdef object anon_vmas_of(machine* m):
     cdef kmem_cache* k = &m.kmem[KMEM_ANON_VMA]
     cdef anon_vma* av = <anon_vma*>k.base
     cdef anon_vma_chain* avc
@@ -251,7 +251,7 @@ cdef object _files(Machine machine):
                 "name": machine.file_names.get(i, (0, None))[1], "kind": "shmem" if a[i].kind == FILE_SHMEM else "regular",
                 "size": a[i].i_size, "nrpages": a[i].nrpages,
                 "swapped": a[i].swapped, "refs": a[i].refs, "i_mmap_writable": a[i].i_mmap_writable,
-                "pages": _tree(m, &a[i]), "i_mmap": _i_mmap(&a[i]), "i_mmap_nonlinear": _nonlinear(&a[i]),
+                "pages": _tree(m, &a[i]), "i_mmap": i_mmap_of(&a[i]), "i_mmap_nonlinear": nonlinear_of(&a[i]),
             }
     return found
 
@@ -269,7 +269,7 @@ cdef object _tree(machine* m, address_space* a):
     return found
 
 
-cdef object _i_mmap(address_space* a):
+cdef object i_mmap_of(address_space* a):
     cdef vm_area_struct* v = vma_prio_tree_first(a, 0, <uint64_t>-1)
     serials = []
     while v != NULL:
@@ -278,7 +278,7 @@ cdef object _i_mmap(address_space* a):
     return serials
 
 
-cdef object _nonlinear(address_space* a):
+cdef object nonlinear_of(address_space* a):
     cdef vm_area_struct* v = a.i_mmap_nonlinear
     serials = []
     while v != NULL:

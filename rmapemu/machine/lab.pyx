@@ -18,6 +18,7 @@ from rmapemu.machine.names import KMEM
 from rmapemu.machine.page import Page
 from rmapemu.machine.process import Process
 from rmapemu.machine.sizes import parse_int, pick
+from rmapemu.machine.state import rmap_state
 from rmapemu.machine.vma import Vma
 from rmapemu.mm.vmstat import LOCK_NAMES
 
@@ -193,6 +194,10 @@ cdef class Lab(LabNotify):
         self.machine.readable()
         return [(LOCK_NAMES[held[i].lock_class], owner_handle(self.machine, held[i].lock_class, held[i].object))
                 for i in range(locks_held(self.machine.m, held))]
+
+    def state(self):
+        """What the reverse map reads and changes, as fresh dicts and lists: cheaper than Machine.dump(), and of a KernelBug's state too."""
+        return rmap_state(self.machine)
 
     # ------------------------------------------------------------ memory
     def fail_alloc(self, nth, count=1, kind=None, gfp=0):

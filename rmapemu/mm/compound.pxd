@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Compound pages: a head and its tails, as THP and hugetlb use them. Kernel: include/linux/mm.h, page-flags.h, PageHuge of
 # mm/hugetlb.c. A tail's private is its head's frame number; the order stands in the first tail's `prev`, as v3.2 keeps it.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.lock cimport VM_BUG_ON
 from rmapemu.mm.types cimport *
@@ -11,6 +11,12 @@ cdef inline uint32_t compound_order(machine* m, uint32_t pfn) noexcept nogil:
     if m.pages[pfn].flags & PG_head and m.pages[pfn + 1].flags & PG_tail and m.pages[pfn + 1].prev < MAX_ORDER:
         return m.pages[pfn + 1].prev
     return 0
+
+cdef inline int64_t hpage_nr_pages(machine* m, uint32_t pfn) noexcept nogil:
+    """What a page counts on a list: with THP a huge one all its frames."""
+    if rm_unlikely(m.pages[pfn].flags & PG_head) and m.config.transparent_hugepage:
+        return <int64_t>1 << compound_order(m, pfn)
+    return 1
 
 cdef inline void prep_compound_page(machine* m, uint32_t pfn, uint32_t order, uint32_t flags) noexcept nogil:
     """flags: PG_huge for hugetlb, which has a destructor of its own there."""

@@ -43,6 +43,7 @@ cdef int huge_clear_flush_young(machine* m, mm_struct* mm, uint64_t va, uint64_t
     cdef bint young = pte_young(m.hw.fmt, pmd[0])
     if young:
         pmd[0] = pte_mkold(m.hw.fmt, pmd[0])
+        m.hw.cost.ptes_written += 1
         m.hw.cost.young_cleared += 1
         m.hw.ops.flush_tlb_range(&m.hw, &mm.hw, va, va + (<uint64_t>1 << m.hw.fmt.level[1].shift))
     return (young | mmu_notifier_clear_flush_young(m, mm, va)) != 0
@@ -145,7 +146,8 @@ cdef int rest_of_walk(machine* m, uint32_t pfn, anon_vma* av, anon_vma_chain* av
     """A plain walk has met a VMA that is not: from here on under the anon_vma's lock, which is counted already."""
     cdef int referenced
     m.hw.cost.locks[LOCK_ANON_VMA] -= 1
-    anon_vma_lock(m, av)
+    # as page_lock_anon_vma takes it: it is free, and a trylock may come under another tree's lock
+    mutex_trylock(m, &av.root.lock, LOCK_ANON_VMA, av.root)
     referenced = walk_anon(m, pfn, avc, mapcount, 0, vm_flags)
     anon_vma_unlock(m, av)
     return referenced

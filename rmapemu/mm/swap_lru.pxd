@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t, uint32_t
 from rmapemu.hw.costs cimport LOCK_LRU
 from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.mm.compound cimport hpage_nr_pages
 from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.types cimport *
 
@@ -25,7 +26,7 @@ cdef inline void add_page_to_lru_list(machine* m, zone* z, uint32_t pfn, int lru
     p.next = m.pages[h].next
     m.pages[p.next].prev = pfn
     m.pages[h].next = pfn
-    z.vm_stat[NR_LRU_BASE + lru] += 1
+    z.vm_stat[NR_LRU_BASE + lru] += hpage_nr_pages(m, pfn)
 
 cdef inline void add_page_to_lru_tail(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
     cdef page* p = &m.pages[pfn]
@@ -34,7 +35,7 @@ cdef inline void add_page_to_lru_tail(machine* m, zone* z, uint32_t pfn, int lru
     p.prev = m.pages[h].prev
     m.pages[p.prev].next = pfn
     m.pages[h].prev = pfn
-    z.vm_stat[NR_LRU_BASE + lru] += 1
+    z.vm_stat[NR_LRU_BASE + lru] += hpage_nr_pages(m, pfn)
 
 cdef inline void del_page_from_lru_list(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
     cdef page* p = &m.pages[pfn]
@@ -42,7 +43,7 @@ cdef inline void del_page_from_lru_list(machine* m, zone* z, uint32_t pfn, int l
     m.pages[p.next].prev = p.prev
     p.next = 0
     p.prev = 0
-    z.vm_stat[NR_LRU_BASE + lru] -= 1
+    z.vm_stat[NR_LRU_BASE + lru] -= hpage_nr_pages(m, pfn)
 
 cdef inline void update_page_reclaim_stat(zone* z, int file, int rotated) noexcept nogil:
     z.reclaim_stat.recent_scanned[file] += 1

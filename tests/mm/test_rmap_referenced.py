@@ -138,3 +138,33 @@ def test_flags_are_collected_only_from_who_used_the_page(x86):
     x86.lab.vma_flags(vmas[0], RW | VmFlag.EXEC)
     x86.lab.set_pte(vmas[1].process, START, page, young=False)
     assert x86.rmap.page_referenced(page) == (1, RW | VmFlag.EXEC)
+
+
+@pytest.mark.parametrize("flag", [0, VmFlag.SEQ_READ, VmFlag.LOCKED])
+def test_the_walk_only_tries_for_its_lock_and_so_may_run_under_another_trees(m, lab, rmap, flag):
+    other, vma = anon_vma(m), anon_vma(m, flags=RW | flag)
+    page = map_anon(m, vma, START, young=False)
+    rmap.anon_vma_lock(other.anon_vma)
+    assert rmap.page_referenced(page) == (0, flag & VmFlag.LOCKED)
+    assert lab.locks_held() == [("anon_vma", other.anon_vma)]
+    rmap.anon_vma_unlock(other.anon_vma)
+
+
+def test_a_huge_entry_that_is_made_old_is_one_entry_written(x86):
+    vma = x86.lab.vma(x86.lab.mm(), 0x200000, 512)
+    x86.rmap.anon_vma_prepare(vma)
+    page = x86.lab.page("thp")
+    x86.rmap.page_add_new_anon_rmap(page, vma, 0x200000)
+    x86.lab.set_pmd(vma.process, 0x200000, page, young=True)
+    with x86.measure() as cost:
+        assert x86.rmap.page_referenced(page) == (1, RW)
+    assert (cost.young_cleared, cost.ptes_written, cost.tlb_flush_range) == (1, 1, 1)
+
+
+def test_a_huge_page_counts_all_its_frames_on_a_list(x86):
+    page = x86.lab.page("thp")
+    x86.lab.lru(page, "active_anon")
+    assert x86.vmstat["nr_active_anon"] == 512
+    x86.check()
+    x86.lab.lru(page, None)
+    assert x86.vmstat["nr_active_anon"] == 0

@@ -1,152 +1,231 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tests/model/rmap.py stands on: pages, entries, keys and lists of a dump, and page_add_*_rmap to page_remove_rmap.
+"""What the model of mm/rmap.c stands on: the state that m.lab.state() gives, locks, entries, page flags, failing allocations.
+
+The model changes the state in place as the kernel would, so that after a call it is compared with a new one of the machine's.
 """
 from __future__ import annotations
 
 from typing import Any
 
+from rmapemu.machine.pte import Pte
+
 PAGE = 4096
 UNMAP, MIGRATION, MUNLOCK = 0, 1, 2
 IGNORE_MLOCK, IGNORE_ACCESS, IGNORE_HWPOISON = 1 << 8, 1 << 9, 1 << 10
 SUCCESS, AGAIN, FAIL, MLOCK = range(4)
+LOCKED, DIRTY, LRU, ACTIVE, HEAD, TAIL = 1 << 0, 1 << 4, 1 << 5, 1 << 6, 1 << 14, 1 << 15
+SWAPCACHE, RECLAIM, SWAPBACKED, UNEVICTABLE, MLOCKED, HWPOISON = 1 << 16, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 23
+HUGE, LOCKED_OTHER = 1 << 27, 1 << 28
+VM_SHARED, VM_GROWSDOWN, VM_LOCKED, VM_SEQ_READ, VM_RAND_READ = 0x8, 0x100, 0x2000, 0x8000, 0x10000
+VM_SPECIAL, VM_HUGETLB, VM_NONLINEAR = 0x4000 | 0x40000 | 0x80000 | 0x400, 0x400000, 0x800000
 REFERENCED, CHANGED = 4, 2      # of a storage key
 LEAF_SHIFT = {"x86_64": 21, "s390": 20}
 CLUSTER = 32 * PAGE
 LISTS = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
+LOCKS = ("i_mutex", "mmap_sem", "page", "i_mmap_mutex", "anon_vma", "ptl", "lru_lock", "swap_lock", "mmlist_lock", "private_lock", "i_lock",
+         "bdi_list_lock", "sb_lock", "tree_lock")
+AVC, ANON_VMA = 2, 3            # kinds of objects: where they stand in what fail_alloc names
+BYTES = {AVC: 48, ANON_VMA: 48}
+GFP_KERNEL, GFP_NOWAIT_NOWARN = 0xd0, 0x200
+FREE, HELD, OTHER = range(3)
 
 Dict = dict[str, Any]
 
 
 class Bug(Exception):
-    """BUG_ON or VM_BUG_ON: condition and function."""
+    """BUG_ON, VM_BUG_ON, a deadlock or a dereference that faults: condition and function."""
+
+
+class Blocked(Exception):
+    """A lock that someone else holds."""
+
+
+class NoMemory(Exception):
+    """-ENOMEM."""
+
+
+class Held:
+    """A lock that the model's operation holds: its class, and where its state stands (None: it has none)."""
+
+    def __init__(self, number: int, where: Dict | None, key: str) -> None:
+        self.number, self.where, self.key = number, where, key
 
 
 class State:
-    """One dump of a machine with one zone; the calls are mm/rmap.c's functions, pages by frame number and VMAs by serial."""
+    """The state, and words for it. Pages are named by frame number, VMAs and anon_vmas by serial, address spaces by pid."""
 
-    def __init__(self, dump: Dict) -> None:
-        self.d = dump
-        self.cost, self.stat, self.pages = dump["cost"], dump["vmstat"], dump["pages"]
-        self.config, self.machine = dump["machine"]["config"], dump["machine"]
-        self.keys = self.machine["arch"] == "s390"
-        self.shift = LEAF_SHIFT[self.machine["arch"]]
-        self.vmas: dict[int, Dict] = {}
-        for pid, process in dump["processes"].items():
-            for v in process["vmas"]:
-                self.vmas[v["serial"]] = v
-                v["pid"] = pid
-        self.lists = dump["lists"][0]
+    def __init__(self, arch: str, config: dict[str, bool]) -> None:
+        self.config, self.keys, self.shift = config, arch == "s390", LEAF_SHIFT[arch]
+        self.held: list[Held] = []
+        self.d: Dict = {}
+        self.ghosts: dict[int, Dict] = {}       # anon_vmas that are freed: their memory stays what it was
+        self.helpful = False                    # who holds a lock that is waited for lets go of it
 
-    # ------------------------------------------------------------ small words
-    def bug(self, condition: bool, text: str, function: str) -> None:
+    def load(self, state: Dict) -> None:
+        """Goes on from this state of the machine. What the workbench freed in between keeps its bytes too."""
+        before: dict[int, Dict] = self.d["anon_vmas"] if self.d else {}
+        for serial in before.keys() - state["anon_vmas"].keys():
+            self.ghosts[serial] = before[serial] | {"refcount": 0, "vmas": []}
+        self.d = state
+        self.cost, self.stat, self.pages, self.vmas = state["cost"], state["vmstat"], state["pages"], state["vmas"]
+        self.mms, self.lists = state["mms"], state["lists"]
+
+    # ------------------------------------------------------------ BUG_ON
+    def bug(self, condition: object, text: str, function: str) -> None:
         if condition:
+            self.d["dead"] = 1
             raise Bug(text, function)
 
-    def vm_bug(self, condition: bool, text: str, function: str) -> None:
+    def vm_bug(self, condition: object, text: str, function: str) -> None:
         self.bug(condition and self.config["debug_vm"], text, function)
 
-    def anon(self, p: Dict) -> bool:
-        return str(p["mapping"]).startswith("anon_vma")
-
-    def owner(self, p: Dict) -> int:
-        return int(p["mapping"].split()[1])
-
-    def has(self, p: Dict, flag: str) -> bool:
-        return flag in p["flags"]
-
-    def set(self, p: Dict, flag: str, on: bool = True) -> None:
-        if on and flag not in p["flags"]:
-            p["flags"].append(flag)
-        elif not on and flag in p["flags"]:
-            p["flags"].remove(flag)
-
-    def flag(self, v: Dict, name: str) -> bool:
-        return name in v["flags"]
-
-    def lock(self, name: str) -> None:
+    # ------------------------------------------------------------ locks
+    def count_lock(self, name: str) -> None:
         self.cost[f"lock_{name}"] += 1
 
-    def process(self, v: Dict) -> Dict:
-        return self.d["processes"][v["pid"]]
+    def enter(self, name: str, where: Dict | None, key: str, *, nested: bool = False) -> None:
+        """Notes a lock as taken. Unless it is one of those that may be nested, those held must come before it in the order."""
+        number = LOCKS.index(name)
+        self.count_lock(name)
+        if not nested:
+            same = any(h.number == number and h.where is where for h in self.held)
+            self.bug(any(h.number >= number for h in self.held), "deadlock" if same else "lock order", name)
+        self.held.append(Held(number, where, key))
+        self.note_held()
 
-    # ------------------------------------------------------------ entries
-    def has_table(self, v: Dict, va: int) -> bool:
-        base = va >> self.shift << self.shift
-        return any(level == 0 and at == base for level, at, _ in self.process(v)["tables"])
+    def note_held(self) -> None:
+        self.d["held"] = sum({1 << h.number for h in self.held})
 
-    def entry(self, v: Dict, va: int) -> Dict:
-        return self.process(v)["entries"].get(va, {"kind": "none"})
+    def leave(self, name: str, where: Dict | None) -> None:
+        number = LOCKS.index(name)
+        for h in reversed(self.held):
+            if h.number == number and h.where is where:
+                self.held.remove(h)
+                break
+        self.note_held()
 
-    def put(self, v: Dict, va: int, entry: Dict | None) -> None:
-        self.cost["ptes_written"] += 1
-        if entry is None:
-            self.process(v)["entries"].pop(va, None)
-        else:
-            self.process(v)["entries"][va] = entry
+    def release_all(self) -> None:
+        """What whoever gives up leaves behind: nothing."""
+        for h in self.held:
+            if h.key == "flags":
+                h.where["flags"] &= ~LOCKED
+            elif h.key == "mmap_sem":
+                h.where["mmap_sem"] -= 1
+            elif h.where is not None:
+                h.where[h.key] = FREE
+        self.held.clear()
+        self.note_held()
 
-    def clear_young(self, v: Dict, va: int) -> bool:
-        """ptep_clear_flush_young."""
-        e = self.entry(v, va)
-        if self.keys or not e.get("young"):
+    def wait(self, name: str) -> None:
+        if not self.helpful:
+            self.release_all()
+            raise Blocked(name)
+
+    def lock(self, name: str, where: Dict, key: str) -> None:
+        """A mutex or spinlock whose state is where[key]."""
+        while where[key] != FREE:
+            self.bug(where[key] == HELD, "deadlock", name)
+            self.wait(name)
+            where[key] = FREE
+        self.enter(name, where, key)
+        where[key] = HELD
+
+    def trylock(self, name: str, where: Dict, key: str) -> bool:
+        if where[key] != FREE:
+            self.cost[f"trylock_failed_{name}"] += 1
             return False
-        del e["young"]
-        self.cost["young_cleared"] += 1
-        self.cost["ptes_written"] += 1
-        self.cost["tlb_flush_page"] += 1
+        self.enter(name, where, key, nested=True)
+        where[key] = HELD
         return True
 
-    def clear_flush(self, v: Dict, va: int) -> Dict:
-        old = self.entry(v, va)
-        self.put(v, va, None)
-        self.cost["tlb_flush_page"] += 1
-        self.process(v)["tlb"].pop(va, None)
-        return old
+    def unlock(self, name: str, where: Dict, key: str) -> None:
+        where[key] = FREE
+        self.leave(name, where)
 
-    def check_address(self, pfn: int, v: Dict, va: int, sync: bool) -> Dict | None:
-        """__page_check_address: the entry, its lock taken."""
-        if not self.has_table(v, va):
-            return None
-        self.cost["ptes_examined"] += 1
-        e = self.entry(v, va)
-        if e["kind"] != "present" and not sync:
-            return None
-        self.lock("ptl")
-        if e["kind"] != "present" or e["pfn"] != pfn:
-            return None
-        self.cost["ptes_matched"] += 1
-        return e
+    def lock_one(self, name: str) -> None:
+        """Taken and dropped: lru_lock, swap_lock, mmlist_lock, tree_lock, of which there is one."""
+        number = LOCKS.index(name)
+        if number in (6, 7):
+            self.bug(any(h.number >= number for h in self.held), "lock order", name)
+        if self.d["held_other"] >> number & 1:
+            self.wait(name)
+            self.d["held_other"] &= ~(1 << number)
+        self.enter(name, None, "")
+        self.leave(name, None)
 
-    def update_hiwater_rss(self, mm: Dict) -> None:
-        """A counter below 0 counts as 0 (get_mm_counter)."""
-        mm["hiwater_rss"] = max(mm["hiwater_rss"], max(0, mm["rss"][0]) + max(0, mm["rss"][1]))
+    def ptl(self, mm: Dict) -> None:
+        self.lock("ptl", mm, "page_table_lock")
 
-    def vma_address(self, p: Dict, v: Dict) -> int | None:
-        va = v["start"] + (p["index"] - v["pgoff"]) * PAGE
-        return va if v["start"] <= va < v["end"] else None
+    def ptl_unlock(self, mm: Dict) -> None:
+        self.unlock("ptl", mm, "page_table_lock")
 
-    def page_address_in_vma(self, pfn: int, serial: int) -> int | None:
-        p, v = self.pages[pfn], self.vmas[serial]
-        if self.anon(p):
-            avs = self.d["anon_vmas"]
-            if not v["anon_vma"] or avs[v["anon_vma"]]["root"] != avs[self.owner(p)]["root"]:
-                return None
-        elif p["mapping"] is None or self.flag(v, "NONLINEAR") or not v["file"] or v["file"] != self.owner(p):
-            return None
-        return self.vma_address(p, v)
-
-    def page_mapped_in_vma(self, pfn: int, serial: int) -> int:
-        v = self.vmas[serial]
-        va = self.vma_address(self.pages[pfn], v)
-        return int(va is not None and self.check_address(pfn, v, va, True) is not None)
-
-    # ------------------------------------------------------------ page flags, keys, lists
-    def trylock(self, p: Dict) -> bool:
-        if self.has(p, "locked"):
+    def trylock_page(self, p: Dict) -> bool:
+        if p["flags"] & LOCKED:
             self.cost["trylock_failed_page"] += 1
             return False
-        self.lock("page")
-        self.set(p, "locked")
+        self.enter("page", p, "flags", nested=True)
+        p["flags"] |= LOCKED
         return True
+
+    def unlock_page(self, p: Dict) -> None:
+        p["flags"] &= ~LOCKED
+        self.leave("page", p)
+
+    def down_read_trylock(self, mm: Dict) -> bool:
+        if mm["mmap_sem_other"] == 2:
+            self.cost["trylock_failed_mmap_sem"] += 1
+            return False
+        self.enter("mmap_sem", mm, "mmap_sem", nested=True)
+        mm["mmap_sem"] += 1
+        return True
+
+    def up_read(self, mm: Dict) -> None:
+        mm["mmap_sem"] -= 1
+        self.leave("mmap_sem", mm)
+
+    # ------------------------------------------------------------ memory
+    def alloc(self, kind: int, gfp: int) -> bool:
+        """kmem_cache_alloc: fails where an order says so."""
+        rule = self.d["fail"]
+        nth, _, kinds, bits, _ = rule
+        if nth and kinds >> kind & 1 and gfp & bits == bits:
+            if nth == 1:
+                rule[1] -= 1
+                rule[4] += 1
+                if rule[1] == 0:
+                    rule[0] = 0
+                return False
+            rule[0] -= 1
+        self.d["allocated"][kind] += 1
+        self.d["live"][kind] += 1
+        self.cost["objects_allocated"] += 1
+        self.cost["bytes_allocated"] += BYTES[kind]
+        return True
+
+    def free(self, kind: int) -> None:
+        self.d["live"][kind] -= 1
+        self.cost["objects_freed"] += 1
+        self.cost["bytes_freed"] += BYTES[kind]
+
+    # ------------------------------------------------------------ pages
+    def anon(self, p: Dict) -> bool:
+        """PageAnon: KSM's pages are too."""
+        return p["mapping"] is not None and p["mapping"][0] != "file"
+
+    def ksm(self, p: Dict) -> bool:
+        return p["mapping"] is not None and p["mapping"][0] == "ksm"
+
+    def file_of(self, p: Dict) -> Dict | None:
+        return self.d["files"][p["mapping"][1]] if p["mapping"] is not None and p["mapping"][0] == "file" else None
+
+    def huge(self, p: Dict) -> bool:
+        return bool(p["flags"] & HUGE) and self.config["hugetlb_page"]
+
+    def trans_huge(self, p: Dict) -> bool:
+        return bool(p["flags"] & HEAD) and self.config["transparent_hugepage"]
+
+    def mm(self, v: Dict) -> Dict:
+        return self.mms[v["pid"]]
 
     def key_young(self, p: Dict) -> bool:
         if not self.keys:
@@ -166,118 +245,52 @@ class State:
         p["key"] &= ~CHANGED
         return True
 
-    def set_page_dirty(self, p: Dict) -> None:
-        mapped_file = p["mapping"] is not None and not self.anon(p)
-        if self.has(p, "swapcache") or mapped_file:
-            self.set(p, "reclaim", False)
-        if self.has(p, "dirty"):
-            return
-        self.set(p, "dirty")
-        if self.has(p, "swapcache"):
-            self.lock("tree_lock")
-        elif mapped_file and self.d["files"][self.owner(p)]["kind"] == "regular":
-            self.lock("tree_lock")
-            self.stat["nr_dirty"] += 1
-            self.stat["nr_dirtied"] += 1
-
-    def mlock_page(self, pfn: int) -> None:
-        """mlock_vma_page: onto the unevictable list if it is on any."""
-        p = self.pages[pfn]
-        self.bug(not self.has(p, "locked"), "!PageLocked(page)", "mlock_vma_page")
-        if self.has(p, "mlocked"):
-            return
-        self.set(p, "mlocked")
-        self.stat["nr_mlock"] += 1
-        self.stat["unevictable_pgs_mlocked"] += 1
-        if not self.has(p, "lru"):
-            return
-        self.lock("lru_lock")
-        for name in LISTS:
-            if pfn in self.lists[name]:
-                self.lists[name].remove(pfn)
-                self.stat[f"nr_{name}"] -= 1
-        if not self.has(p, "unevictable"):
-            self.stat["unevictable_pgs_culled"] += 1
-        self.set(p, "active", False)
-        self.set(p, "unevictable")
-        self.lock("lru_lock")
-        self.lists["unevictable"].insert(0, pfn)
-        self.stat["nr_unevictable"] += 1
-
-    # ------------------------------------------------------------ adding and removing
-    def check_anon(self, p: Dict, v: Dict, va: int) -> None:
-        """__page_check_anon_rmap."""
-        if not self.config["debug_vm"]:
-            return
-        avs = self.d["anon_vmas"]
-        if not self.anon(p) or not v["anon_vma"]:
-            raise Bug("page_anon_vma(page)->root, vma->anon_vma->root", "__page_check_anon_rmap")
-        self.bug(avs[self.owner(p)]["root"] != avs[v["anon_vma"]]["root"], "page_anon_vma(page)->root != vma->anon_vma->root",
-                 "__page_check_anon_rmap")
-        self.bug(p["index"] != self.linear(v, va), "page->index != linear_page_index(vma, address)", "__page_check_anon_rmap")
-
-    def linear(self, v: Dict, va: int) -> int:
-        return (va - v["start"]) // PAGE + v["pgoff"]
-
-    def set_anon(self, p: Dict, v: Dict, va: int, exclusive: bool) -> None:
-        """__page_set_anon_rmap."""
-        self.bug(not v["anon_vma"], "!anon_vma", "__page_set_anon_rmap")
-        if self.anon(p):
-            return
-        p["mapping"] = f"anon_vma {v['anon_vma'] if exclusive else self.d['anon_vmas'][v['anon_vma']]['root']}"
-        p["index"] = self.linear(v, va)
-
-    def do_page_add_anon_rmap(self, pfn: int, serial: int, va: int, exclusive: bool) -> None:
-        p, v = self.pages[pfn], self.vmas[serial]
-        p["mapcount"] += 1
-        if p["mapcount"] == 1:
-            self.stat["nr_anon_pages"] += 1
-        self.vm_bug(not self.has(p, "locked"), "!PageLocked(page)", "do_page_add_anon_rmap")
-        if p["mapcount"] == 1:
-            self.set_anon(p, v, va, exclusive)
-        else:
-            self.check_anon(p, v, va)
-
-    def page_add_anon_rmap(self, pfn: int, serial: int, va: int) -> None:
-        self.do_page_add_anon_rmap(pfn, serial, va, False)
-
-    def page_add_file_rmap(self, pfn: int) -> None:
-        p = self.pages[pfn]
-        p["mapcount"] += 1
-        if p["mapcount"] == 1:
-            self.stat["nr_mapped"] += 1
-
-    def page_dup_rmap(self, pfn: int) -> None:
-        self.pages[pfn]["mapcount"] += 1
-
-    def page_move_anon_rmap(self, pfn: int, serial: int, va: int) -> None:
-        p, v = self.pages[pfn], self.vmas[serial]
-        self.vm_bug(not self.has(p, "locked"), "!PageLocked(page)", "page_move_anon_rmap")
-        self.vm_bug(not v["anon_vma"], "!anon_vma", "page_move_anon_rmap")
-        self.vm_bug(p["index"] != self.linear(v, va), "page->index != linear_page_index(vma, address)", "page_move_anon_rmap")
-        p["mapping"] = f"anon_vma {v['anon_vma']}"
-
-    def page_remove_rmap(self, pfn: int) -> None:
-        p = self.pages[pfn]
-        p["mapcount"] -= 1
-        if p["mapcount"] > 0:
-            return
-        if (not self.anon(p) or self.has(p, "swapcache")) and self.key_dirty(p):
-            self.set_page_dirty(p)
-        self.stat["nr_anon_pages" if self.anon(p) else "nr_mapped"] -= 1
-
-    # ------------------------------------------------------------ what stands in for a page
-    def swap_duplicate(self, p: Dict) -> bool:
-        area, offset = self.d["swap"][0], p["private"]
-        self.lock("swap_lock")
-        slot = area["slots"].setdefault(offset, [0, 0, 0])
-        if slot[0] == 0 and slot[1] == 0:
-            return False
-        slot[0] += 1
-        return True
-
-    def migration_entry(self, pfn: int, old: Dict) -> Dict:
-        return {"kind": "migration", "pfn": pfn, "swap_type": 31 if old.get("write") else 30}
-
     def temporary_stack(self, v: Dict) -> bool:
-        return self.flag(v, "GROWSDOWN") and self.flag(v, "SEQ_READ") and self.flag(v, "RAND_READ")
+        return v["flags"] & (VM_GROWSDOWN | VM_SEQ_READ | VM_RAND_READ) == VM_GROWSDOWN | VM_SEQ_READ | VM_RAND_READ
+
+    # ------------------------------------------------------------ entries
+    def has_table(self, mm: Dict, va: int) -> bool:
+        return (0, va >> self.shift << self.shift) in mm["tables"]
+
+    def has_middle(self, mm: Dict, va: int) -> bool:
+        """A table of the entries above the leaf tables."""
+        shift = self.shift + (9 if self.shift == 21 else 11)
+        return (1, va >> shift << shift) in mm["tables"]
+
+    def entry(self, mm: Dict, va: int) -> Pte:
+        return mm["entries"].get(va, Pte("none", 0))
+
+    def put(self, mm: Dict, va: int, entry: Pte | None) -> None:
+        self.cost["ptes_written"] += 1
+        if entry is None:
+            mm["entries"].pop(va, None)
+        else:
+            mm["entries"][va] = entry
+
+    def notify(self, mm: Dict, op: int) -> bool:
+        """Each notifier that has the operation is called: did any see the page used?"""
+        asked = [operations[op] for operations in mm["notifiers"] if op in operations]
+        self.cost["notifier_calls"] += len(asked)
+        return any(asked)
+
+    def clear_young(self, mm: Dict, va: int) -> bool:
+        """ptep_clear_flush_young_notify."""
+        e, young = self.entry(mm, va), False
+        if e.young and not self.keys:
+            mm["entries"][va] = e._replace(young=False)
+            for what in "young_cleared", "ptes_written", "tlb_flush_page":
+                self.cost[what] += 1
+            young = True
+        return self.notify(mm, 0) or young
+
+    def clear_flush(self, mm: Dict, va: int) -> Pte:
+        """ptep_clear_flush_notify."""
+        old = self.entry(mm, va)
+        self.put(mm, va, None)
+        self.cost["tlb_flush_page"] += 1
+        self.notify(mm, 1)
+        return old
+
+    def update_hiwater_rss(self, mm: Dict) -> None:
+        """A counter below 0 counts as 0 (get_mm_counter)."""
+        mm["hiwater_rss"] = max(mm["hiwater_rss"], max(0, mm["rss"][0]) + max(0, mm["rss"][1]))

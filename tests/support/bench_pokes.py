@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What decides what a walk does in a random state (bench_world.py): locks of others, flags, keys, groups, notifiers, KSM's nodes."""
+from __future__ import annotations
+
+from rmapemu import PageFlag, VmFlag
+from support.bench_script import Name
+from support.bench_world import LOCKED, LOCKED_OTHER, World
+
+SWAPCACHE = 1 << 16
+SINGLE = ("lru_lock", "swap_lock", "mmlist_lock", "tree_lock")
+
+
+class Pokes(World):
+    def __init__(self, seed: int) -> None:
+        self.held: list[tuple[str, Name | None]] = []
+        self.nodes: dict[Name, Name] = {}       # page -> stable node
+        self.items: list[Name] = []
+        self.notifiers: list[Name] = []
+        super().__init__(seed)
+
+    # ------------------------------------------------------------ locks of others
+    def is_held(self, lock: str, owner: Name | None) -> bool:
+        state = self.s.state()
+        if owner is None:
+            return bool(state["held_other"])
+        if lock == "page":
+            return bool(self.now(owner)["flags"] & LOCKED_OTHER)
+        if lock == "i_mmap_mutex":
+            return bool(state["files"][self.s.names[owner].ino]["lock"] == 2)
+        if lock == "anon_vma":
+            return owner in self.vmas and self.root_lock(owner) == 2
+        mm = state["mms"][self.s.names[owner].pid]
+        return bool(mm["mmap_sem_other"] if lock == "mmap_sem" else mm["page_table_lock"] == 2)
+
+    def hold(self) -> None:
+        if self.held and self.r.random() < 0.7:
+            lock, owner = self.held.pop(self.r.randrange(len(self.held)))
+            if self.is_held(lock, owner):
+                self.s.run("release", lock, *([owner] if owner else []))
+            return
+        what = self.r.randrange(8)
+        state = self.s.state()
+        page, mm, file = self.some_page(), self.r.choice(self.mms), self.r.choice(list(self.files))
+        vma = self.r.choice(list(self.vmas)) if self.vmas else None
+        now = state["mms"][self.s.names[mm].pid]
+        if what < 2 and page and not self.now(page)["flags"] & LOCKED:
+            self.take("page", page)
+        elif what < 4 and not now["mmap_sem_other"]:
+            self.take("mmap_sem", mm, self.r.choice("rw"))
+        elif what == 4 and not now["page_table_lock"]:
+            self.take("ptl", mm)
+        elif what == 5 and not state["files"][self.s.names[file].ino]["lock"]:
+            self.take("i_mmap_mutex", file)
+        elif what == 6 and vma and self.root_lock(vma) == 0:
+            self.take("anon_vma", vma)
+        elif what == 7 and not state["held_other"]:
+            self.take(self.r.choice(SINGLE), None)
+
+    def take(self, lock: str, owner: Name | None, *mode: str) -> None:
+        self.s.run("hold", lock, *([owner] if owner else []), *mode)
+        self.held.append((lock, owner))
+
+    # ------------------------------------------------------------ what decides what a walk does
+    def poke(self) -> None:
+        self.r.choice([self.poke_page, self.poke_page, self.poke_mm, self.poke_ksm, self.poke_group, self.poke_notifier, self.hold])()
+
+    def poke_page(self) -> None:
+        r, page = self.r, self.some_page()
+        if page is None:
+            return
+        what, p = r.randrange(4), self.now(page)
+        if what == 0:
+            bits = r.choice([PageFlag.hwpoison, PageFlag.dirty, PageFlag.mlocked, PageFlag.reclaim])
+            self.s.run("flags", page, **{r.choice(["set", "clear", "clear"]): bits})
+        elif what == 1 and page not in self.filed and not p["flags"] & SWAPCACHE:
+            offset = r.randrange(1, 60)
+            if (0, offset) not in self.s.state()["slots"]:
+                self.s.run("swapcache", page, 0, offset)
+        elif what == 2 and self.arch == "s390":
+            self.s.run("storage_key", page, r.choice([0, 2, 4, 6]))
+        else:
+            self.refill()
+
+    def poke_mm(self) -> None:
+        r, mm, what = self.r, self.r.choice(self.mms), self.r.randrange(5)
+        if what == 0:
+            self.s.run("rss", mm, r.choice(["anon", "file"]), r.randrange(9))
+        elif what == 1:
+            self.s.run("hiwater_rss", mm, r.randrange(9))
+        elif what == 2:
+            self.s.run("set_swap_token", r.choice([mm, None]))
+        elif what == 3:
+            self.s.run("set_current", r.choice([*self.mms, None]))
+        else:
+            vma = r.choice(list(self.vmas) or [None])
+            if vma and self.vma_now(vma)["flags"] & VmFlag.NONLINEAR:
+                self.s.run("cursor", vma, r.choice([0, 0x20000, 0x40000]))
+
+    def poke_ksm(self) -> None:
+        r, page = self.r, self.some_page("ksm")
+        if page is None:
+            return
+        if page not in self.nodes:
+            self.nodes[page] = self.name("node")
+            self.s.run("stable_node", page, to=self.nodes[page])
+        elif self.items and r.random() < 0.25:
+            self.s.run("rmap_item_remove", self.items.pop(r.randrange(len(self.items))))
+        else:
+            spot = self.spot(page)
+            if spot and self.vma_now(spot[0])["anon_vma"] in self.s.state()["anon_vmas"]:
+                self.items.append(self.name("item"))
+                serial = self.vma_now(spot[0])["anon_vma"]
+                self.s.run("rmap_item", self.nodes[page], self.vmas[spot[0]][0], spot[1], serial, to=self.items[-1])
+
+    def poke_group(self) -> None:
+        r, page = self.r, self.some_page()
+        if r.random() < 0.4:
+            self.s.run("memcg", r.choice(self.mms), r.randrange(3))
+        elif page and not self.now(page)["memcg"][1] & 1:
+            self.s.run("charge", page, r.randrange(3), page in self.filed)
+
+    def poke_notifier(self) -> None:
+        if self.notifiers and self.r.random() < 0.6:
+            self.s.run("notifier_remove", self.notifiers.pop())
+        elif len(self.notifiers) < 3:
+            self.notifiers.append(self.name("n"))
+            saw: list[bool | None] = [True, False, False, None]
+            told: list[bool | None] = [True, None]
+            self.s.run("notifier", self.r.choice(self.mms), clear_flush_young=self.r.choice(saw), invalidate_page=self.r.choice(told),
+                       to=self.notifiers[-1])
