@@ -67,15 +67,14 @@ cdef int add_entry(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level,
 cdef int add_table(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level, uint64_t pa) noexcept nogil:
     with gil:
         if level <= 1:
-            (<set>ctx).add((level, va))
+            (<set>(<tuple>ctx)[3]).add((level, va))
     return 0
 
 
 cdef dict mm_of(Machine machine, mm_struct* mm, tuple decoded):
     entries, tables = {}, set()
-    found = (decoded[0], decoded[1], entries)
-    walk_tables(machine.m, mm, add_entry, NULL, <void*>found)
-    walk_tables(machine.m, mm, NULL, add_table, <void*>tables)
+    found = (decoded[0], decoded[1], entries, tables)
+    walk_tables(machine.m, mm, add_entry, add_table, <void*>found)
     return {
         "rss": [mm.rss_stat[0], mm.rss_stat[1], mm.rss_stat[2]], "hiwater_rss": mm.hiwater_rss, "locked_vm": mm.locked_vm,
         "mmap_sem": mm.mmap_sem, "mmap_sem_other": mm.mmap_sem_other, "page_table_lock": mm.page_table_lock, "memcg": mm.memcg,

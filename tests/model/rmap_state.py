@@ -9,7 +9,7 @@ from typing import Any
 
 from rmapemu.machine.pte import Pte
 
-PAGE = 4096
+PAGE, CLUSTER = 4096, 32 * 4096
 UNMAP, MIGRATION, MUNLOCK = 0, 1, 2
 IGNORE_MLOCK, IGNORE_ACCESS, IGNORE_HWPOISON = 1 << 8, 1 << 9, 1 << 10
 SUCCESS, AGAIN, FAIL, MLOCK = range(4)
@@ -20,13 +20,14 @@ VM_SHARED, VM_GROWSDOWN, VM_LOCKED, VM_SEQ_READ, VM_RAND_READ = 0x8, 0x100, 0x20
 VM_SPECIAL, VM_HUGETLB, VM_NONLINEAR = 0x4000 | 0x40000 | 0x80000 | 0x400, 0x400000, 0x800000
 REFERENCED, CHANGED = 4, 2      # of a storage key
 LEAF_SHIFT = {"x86_64": 21, "s390": 20}
-CLUSTER = 32 * PAGE
 LISTS = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
 LOCKS = ("i_mutex", "mmap_sem", "page", "i_mmap_mutex", "anon_vma", "ptl", "lru_lock", "swap_lock", "mmlist_lock", "private_lock", "i_lock",
          "bdi_list_lock", "sb_lock", "tree_lock")
 AVC, ANON_VMA = 2, 3            # kinds of objects: where they stand in what fail_alloc names
 BYTES = {AVC: 48, ANON_VMA: 48}
-GFP_KERNEL, GFP_NOWAIT_NOWARN = 0xd0, 0x200
+SWAP_COUNT = 9                  # a page for counts beyond a byte
+GFP_KERNEL, GFP_NOWAIT_NOWARN, GFP_ATOMIC = 0xd0, 0x200, 0x20
+SWAP_MAP_MAX = 0x3e
 FREE, HELD, OTHER = range(3)
 
 Dict = dict[str, Any]
@@ -70,7 +71,6 @@ class State:
         self.cost, self.stat, self.pages, self.vmas = state["cost"], state["vmstat"], state["pages"], state["vmas"]
         self.mms, self.lists = state["mms"], state["lists"]
 
-    # ------------------------------------------------------------ BUG_ON
     def bug(self, condition: object, text: str, function: str) -> None:
         if condition:
             self.d["dead"] = 1
@@ -184,18 +184,25 @@ class State:
         self.leave("mmap_sem", mm)
 
     # ------------------------------------------------------------ memory
-    def alloc(self, kind: int, gfp: int) -> bool:
-        """kmem_cache_alloc: fails where an order says so."""
+    def refused(self, kind: int, gfp: int) -> bool:
+        """Does an order say that this allocation fails?"""
         rule = self.d["fail"]
         nth, _, kinds, bits, _ = rule
-        if nth and kinds >> kind & 1 and gfp & bits == bits:
-            if nth == 1:
-                rule[1] -= 1
-                rule[4] += 1
-                if rule[1] == 0:
-                    rule[0] = 0
-                return False
+        if not nth or not kinds >> kind & 1 or gfp & bits != bits:
+            return False
+        if nth > 1:
             rule[0] -= 1
+            return False
+        rule[1] -= 1
+        rule[4] += 1
+        if rule[1] == 0:
+            rule[0] = 0
+        return True
+
+    def alloc(self, kind: int, gfp: int) -> bool:
+        """kmem_cache_alloc."""
+        if self.refused(kind, gfp):
+            return False
         self.d["allocated"][kind] += 1
         self.d["live"][kind] += 1
         self.cost["objects_allocated"] += 1
@@ -244,9 +251,6 @@ class State:
         self.cost["sske"] += 1
         p["key"] &= ~CHANGED
         return True
-
-    def temporary_stack(self, v: Dict) -> bool:
-        return v["flags"] & (VM_GROWSDOWN | VM_SEQ_READ | VM_RAND_READ) == VM_GROWSDOWN | VM_SEQ_READ | VM_RAND_READ
 
     # ------------------------------------------------------------ entries
     def has_table(self, mm: Dict, va: int) -> bool:

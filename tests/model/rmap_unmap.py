@@ -8,6 +8,7 @@ from .rmap_nonlinear import Nonlinear
 from .rmap_state import (
     AGAIN,
     FAIL,
+    GFP_ATOMIC,
     HEAD,
     HWPOISON,
     IGNORE_ACCESS,
@@ -19,6 +20,8 @@ from .rmap_state import (
     MLOCK,
     MUNLOCK,
     SUCCESS,
+    SWAP_COUNT,
+    SWAP_MAP_MAX,
     SWAPCACHE,
     VM_LOCKED,
     Dict,
@@ -95,6 +98,11 @@ class Unmap(Nonlinear):
         users = self.d["slots"].get(slot)
         if users is None:
             return False
+        if users[0] == SWAP_MAP_MAX:
+            # no room in the byte: a page is asked for, to count on in
+            if self.refused(SWAP_COUNT, GFP_ATOMIC):
+                return False
+            self.lock_one("swap_lock")
         users[0] += 1
         return True
 

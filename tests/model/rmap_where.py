@@ -5,7 +5,7 @@ from __future__ import annotations
 from rmapemu.machine.pte import Pte
 
 from .rmap_link import Link
-from .rmap_state import HEAD, PAGE, VM_HUGETLB, VM_NONLINEAR, Dict
+from .rmap_state import HEAD, PAGE, VM_GROWSDOWN, VM_HUGETLB, VM_NONLINEAR, VM_RAND_READ, VM_SEQ_READ, Dict
 
 
 class Where(Link):
@@ -96,6 +96,9 @@ class Where(Link):
             return False
         self.ptl_unlock(self.mm(v))
         return True
+
+    def temporary_stack(self, v: Dict) -> bool:
+        return v["flags"] & (VM_GROWSDOWN | VM_SEQ_READ | VM_RAND_READ) == VM_GROWSDOWN | VM_SEQ_READ | VM_RAND_READ
 
     def is_vma_temporary_stack(self, serial: int) -> bool:
         return self.temporary_stack(self.vmas[serial])

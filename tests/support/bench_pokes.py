@@ -2,6 +2,7 @@
 """What decides what a walk does in a random state (bench_world.py): locks of others, flags, keys, groups, notifiers, KSM's nodes."""
 from __future__ import annotations
 
+from model.rmap_state import LOCKS
 from rmapemu import PageFlag, VmFlag
 from support.bench_script import Name
 from support.bench_world import LOCKED, LOCKED_OTHER, World
@@ -22,7 +23,7 @@ class Pokes(World):
     def is_held(self, lock: str, owner: Name | None) -> bool:
         state = self.s.state()
         if owner is None:
-            return bool(state["held_other"])
+            return bool(state["held_other"] >> LOCKS.index(lock) & 1)
         if lock == "page":
             return bool(self.now(owner)["flags"] & LOCKED_OTHER)
         if lock == "i_mmap_mutex":
@@ -68,7 +69,7 @@ class Pokes(World):
         r, page = self.r, self.some_page()
         if page is None:
             return
-        what, p = r.randrange(4), self.now(page)
+        what, p = r.randrange(5), self.now(page)
         if what == 0:
             bits = r.choice([PageFlag.hwpoison, PageFlag.dirty, PageFlag.mlocked, PageFlag.reclaim])
             self.s.run("flags", page, **{r.choice(["set", "clear", "clear"]): bits})
@@ -78,6 +79,10 @@ class Pokes(World):
                 self.s.run("swapcache", page, 0, offset)
         elif what == 2 and self.arch == "s390":
             self.s.run("storage_key", page, r.choice([0, 2, 4, 6]))
+        elif what == 3 and p["flags"] & SWAPCACHE:
+            # no room in the slot's byte, so that the next entry asks for memory
+            self.s.run("swap_count", 0, p["private"] & 0x7ffffff, 0x3e)
+            self.s.run("fail_alloc", r.choice([0, 1, 1]), r.choice([1, 2]), "swap_count")
         else:
             self.refill()
 
