@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +19,18 @@ from pyarrow import parquet as pq
 
 from rmapemu.cli import main
 
-COMMAND = [sys.executable, "-c", "from rmapemu.cli import main; main(prog_name='rmapemu')"]
+COMMAND = [sys.executable, "-m", "rmapemu"]
+
+LOADING = """
+import sys, types
+class Loading(types.ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+sys.modules["rmapemu.cli"] = Loading("rmapemu.cli")
+from rmapemu.__main__ import main
+main()
+"""
+"""The command, interrupted while it loads."""
 
 
 @pytest.fixture
@@ -219,21 +231,27 @@ def test_a_failing_replay_leaves_the_former_output_as_it_was(rw, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["r.json", "t.rw"]
 
 
-def test_ctrl_c_is_one_line_and_status_2_and_nothing_half_written(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_is_one_line_and_status_2_and_nothing_half_written(tmp_path, number):
     np.save(tmp_path / "t.npy", np.tile(np.arange(1 << 16, dtype=np.uint64) << np.uint64(12), 1000))
     argv = [*COMMAND, "replay", str(tmp_path / "t.npy"), "-m", "10%", "--json", str(tmp_path / "r.json")]
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not any(name.endswith(".part") for name in os.listdir(tmp_path)):
         time.sleep(0.01)
     time.sleep(1)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out, err) == (2, "", "rmapemu: interrupted; nothing was written\n")
     assert os.listdir(tmp_path) == ["t.npy"]
 
 
+def test_ctrl_c_while_the_command_line_loads_is_one_line_too():
+    child = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True)
+    assert (child.returncode, child.stdout, child.stderr) == (2, "", "rmapemu: interrupted; nothing was written\n")
+
+
 def test_a_reader_that_goes_away_is_no_traceback(rw):
-    pipeline = f"{' '.join(map(repr, COMMAND[:1]))} -c \"{COMMAND[2]}\" replay '{rw}' --json - | head -c 10"
+    pipeline = f"{shlex.join([*COMMAND, 'replay', rw, '--json', '-'])} | head -c 10"
     child = subprocess.run(["sh", "-c", pipeline], capture_output=True, text=True)
     assert child.stderr == ""
 
