@@ -110,7 +110,8 @@ class TraceWriter:
         self._waiting.append(batch)
         self.accesses += batch.accesses
         if sum(batch.accesses for batch in self._waiting) >= ROW_GROUP:
-            self._flush(whole_groups=True)
+            with self._named():
+                self._flush(whole_groups=True)
 
     def close(self) -> None:
         """Finish the file and give it its name; on any exception nothing is left."""
@@ -119,17 +120,31 @@ class TraceWriter:
         try:
             if not self.accesses:
                 raise TraceError(f"{self.path}: no accesses to write")
-            self._flush(whole_groups=False)
-            assert self._writer is not None
-            self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            os.chmod(self._part, 0o666 & ~_umask())
-            os.replace(self._part, self._target)
+            with self._named():
+                self._finish()
         except BaseException:
             self.abort()
             raise
+
+    def _finish(self) -> None:
+        self._flush(whole_groups=False)
+        assert self._writer is not None
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.chmod(self._part, 0o666 & ~_umask())
+        os.replace(self._part, self._target)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """An OSError (a full disk) names the file."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise OSError(error.errno, os.strerror(error.errno), str(self.path)) from error
 
     def abort(self) -> None:
         """Give up and leave nothing behind."""

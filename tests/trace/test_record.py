@@ -76,7 +76,7 @@ def test_a_disk_that_takes_no_more_kills_the_program_and_leaves_nothing(tmp_path
     """
     path = str(tmp_path / "t.parquet")
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=100, check=True)
-    assert done.stdout.startswith(f"{errno.EFBIG} ")
+    assert done.stdout == f"{errno.EFBIG} [Errno {errno.EFBIG}] File too large: {path!r}\n"
     assert done.stderr == ""
     assert os.listdir(tmp_path) == []
 
