@@ -108,7 +108,7 @@ cdef struct hw_ops:
     int (*referenced_batch)(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil
     # check_address, ptep_clear_flush_young and, where the entry was old, ptep_clear_flush and set_pte_at of the swap entry in one:
     # 0 replaced, *old being what it was; 1 it was young; -1, -2 as `referenced`
-    int (*swap_out_old)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, uint64_t entry, uint64_t* old) noexcept nogil
+    int (*swap_out_old)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, uint64_t entry, uint64_t* old) noexcept nogil
     void (*set_pte)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, uint64_t e) noexcept nogil          # set_pte_at; no flush
     uint64_t (*clear_flush)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil              # ptep_clear_flush: old entry
     # old young bit; flush only if it was set

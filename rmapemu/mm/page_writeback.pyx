@@ -14,7 +14,7 @@ from rmapemu.mm.radix_tree cimport (radix_tree_exceptional_entry, radix_tree_nex
 from rmapemu.mm.rmap_mkclean cimport page_mkclean
 from rmapemu.mm.shmem cimport shmem_writepage
 from rmapemu.mm.swap_lru cimport rotate_reclaimable_page
-from rmapemu.mm.swap_state cimport swap_writepage
+from rmapemu.mm.swap_state cimport page_kbytes, swap_writepage
 from rmapemu.mm.types cimport *
 
 
@@ -67,11 +67,6 @@ cdef int clear_page_dirty_for_io(machine* m, uint32_t pfn) noexcept nogil:
 
 
 # ---------------------------------------------------------------- the block device
-cdef inline uint64_t page_kbytes(machine* m) noexcept nogil:
-    """A page in the unit of pgpgin and pgpgout."""
-    return <uint64_t>1 << (m.page_shift - 10)
-
-
 cdef void disk_store(machine* m, address_space* a, uint64_t index, uint64_t token) noexcept nogil:
     """Blocks are no memory of the machine: injected failures pass them by."""
     cdef fail_rule rule = m.fail

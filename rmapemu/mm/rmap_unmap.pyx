@@ -202,7 +202,7 @@ cdef inline int plain_unmap_anon(machine* m, uint32_t pfn, anon_vma* av) noexcep
         # vma_address
         offset = (p.index - vma.vm_pgoff) << m.page_shift
         if offset < vma.vm_end - vma.vm_start:
-            seen = m.hw.ops.swap_out_old(&m.hw, &vma.vm_mm.hw, vma.vm_start + offset, pfn, &vma.leaf, entry, &old)
+            seen = m.hw.ops.swap_out_old(&m.hw, &vma.vm_mm.hw, vma.vm_start + offset, pfn, entry, &old)
             if seen != -1:
                 m.hw.cost.locks[LOCK_PTL] += 1
             if seen == 1:

@@ -75,3 +75,7 @@ cdef inline uint32_t swapin_readahead(machine* m, uint64_t entry, uint32_t gfp) 
     if m.config.swap_readahead and m.sysctl.page_cluster:
         read_cluster(m, entry, gfp)
     return read_swap_cache_async(m, entry, gfp)
+
+cdef inline uint64_t page_kbytes(const machine* m) noexcept nogil:
+    """A page in the unit of pgpgin and pgpgout."""
+    return <uint64_t>1 << (m.page_shift - 10)

@@ -59,10 +59,6 @@ cdef void free_page_and_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
 
 
 # ---------------------------------------------------------------- reading and writing slots
-cdef inline uint64_t page_kbytes(machine* m) noexcept nogil:
-    return <uint64_t>1 << (m.page_shift - 10)
-
-
 cdef inline void swap_readpage(machine* m, uint32_t pfn, uint64_t entry) noexcept nogil:
     count_vm_event(m, PSWPIN)
     m.vm_events[PGPGIN] += page_kbytes(m)

@@ -22,6 +22,7 @@ from rmapemu.mm.swap_state cimport __delete_from_swap_cache, add_to_swap
 from rmapemu.mm.swapfile cimport try_to_free_swap
 from rmapemu.mm.types cimport *
 from rmapemu.mm.unevictable cimport evictable, putback_lru_page
+from rmapemu.mm.vmscan_plain cimport *
 
 cdef enum:  # page_references
     PAGEREF_RECLAIM = 0
@@ -193,23 +194,11 @@ cdef inline void activate_locked(machine* m, uint32_t pfn) noexcept nogil:
     m.vm_events[PGACTIVATE] += 1
 
 
-cdef inline bint plain_activate(machine* m, scan_control* sc, uint32_t pfn, int ptes) noexcept nogil:
-    """All of shrink_page and activate_locked for a mapped anonymous page that page_referenced_batch has found in use; False: not such
-    a page. Its lock is counted only, for nothing happens under it."""
-    cdef page* p = &m.pages[pfn]
-    if ptes <= 0 or p.flags & PG_active or not PageAnon(p) or (p.flags & PG_swapcache and vm_swap_full(m)):
-        return False
-    m.hw.cost.locks[LOCK_PAGE] += 1
-    sc.nr_scanned += 2
-    p.flags = p.flags & ~<uint32_t>PG_referenced | PG_active
-    m.vm_events[PGACTIVATE] += 1
-    return True
-
-
 cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, uint32_t ahead) noexcept nogil:
     cdef int ptes[SWAP_CLUSTER_MAX]
     cdef int i, fate
     cdef int kept = 0, freed = 0
+    cdef bint plain = plain_reclaims(m, sc)
     # what is asked of a page does not depend on what becomes of those before it
     if sc.forced:
         memset(ptes, 255, sizeof(ptes))
@@ -217,10 +206,19 @@ cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, 
         page_referenced_batch(m, pfn, n, PG_locked | PG_writeback | PG_mlocked, ptes)
     for i in range(n):
         ahead = look_ahead(m, ahead)
-        if plain_activate(m, sc, pfn[i], ptes[i]):
-            pfn[kept] = pfn[i]
-            kept += 1
-            continue
+        if plain:
+            fate = PLAIN_NOT
+            if ptes[i] == 0:
+                fate = plain_reclaim(m, z, sc, pfn[i])
+            elif plain_activate(m, sc, pfn[i], ptes[i]):
+                fate = PLAIN_KEPT
+            if fate == PLAIN_FREED:
+                freed += 1
+                continue
+            if fate == PLAIN_KEPT:
+                pfn[kept] = pfn[i]
+                kept += 1
+                continue
         fate = shrink_page(m, z, sc, pfn[i], ptes[i])
         if fate == FREED:
             free_pages(m, pfn[i], 0)

@@ -78,10 +78,10 @@ cdef int referenced_batch(hw_t* h, addr_space* s, const uint64_t* va, const uint
     h.cost.ptes_matched += matched
     return present
 
-cdef int swap_out_old(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, uint64_t entry, uint64_t* old) noexcept nogil:
+cdef int swap_out_old(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, uint64_t entry, uint64_t* old) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef int seen
-    cdef uint64_t* p = check(f, h, s, va, pfn, c, &seen)
+    cdef uint64_t* p = check(f, h, s, va, pfn, NULL, &seen)
     if p == NULL:
         return -2 if seen == SEEN_OTHER else -1
     if clear_young(f, h, s, va, p):
