@@ -202,7 +202,7 @@ def test_an_address_beyond_the_user_space_is_refused_with_its_place(arch):
     ("options", "said"),
     [
         ({"memory": "1M", "frames": 5}, "give one of them"),
-        ({"memory": 4096}, r"least that runs is \d+ bytes \(\d+ pages\)"),
+        ({"memory": 4096}, r"least that runs is \d+ bytes \(\d+ pages"),
         ({"memory": "0.1%"}, r"least that runs"),
         ({"memory": "many"}, "'64M' or a share like '10%'"),
         ({"memory": "0%"}, "share above 0"),
