@@ -59,7 +59,7 @@ def _backend(thing: object, name: str | None = None) -> Backend:
         return thing
     if isinstance(thing, Format):
         return Interpreted(thing, name=name)
-    raise TypeError(f"expected a Backend or a Format, not {type(thing).__name__}")
+    raise TypeError(f"expected an arch's name, a Backend or a Format, not {type(thing).__name__}")
 
 
 def available() -> list[Found]:
@@ -76,9 +76,9 @@ def get(arch: str | Backend | Format) -> Backend:
         return _backend(arch)
     entries = _entries()
     if arch not in entries:
-        near = difflib.get_close_matches(arch, entries, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(arch[:60].lower(), entries, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise ValueError(f"unknown arch {arch!r}{hint} (available: {', '.join(sorted(entries)) or 'none'})")
+        raise ValueError(f"unknown arch {arch[:60]!r}{hint} (available: {', '.join(sorted(entries)) or 'none'})")
     found = _load(arch, entries[arch])
     if found.backend is None:
         raise ValueError(f"arch {arch!r} cannot be used: {found.problem}")

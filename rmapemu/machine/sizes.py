@@ -84,10 +84,20 @@ def pick(value: Any, names: Iterable[str], name: str) -> str:
         raise TypeError(f"{name}={value!r}: expected one of {', '.join(known)}")
     if value in known:
         return value
-    raise ValueError(f"{name}={value!r}: unknown; {meant(value, known)}(known: {', '.join(known)})")
+    near = meant(value, known)
+    raise ValueError(f"{name}={shown(value)}: unknown{'; ' + near if near else ' '}(known: {', '.join(known)})")
+
+
+SHOWN = 60
+
+
+def shown(value: str) -> str:
+    """The text quoted, and cut where it is long."""
+    return repr(value if len(value) <= SHOWN else value[:SHOWN] + "...")
 
 
 def meant(value: str, known: Iterable[str]) -> str:
     """``"did you mean ...? "`` with the near matches, or nothing."""
-    near = difflib.get_close_matches(value, list(known), 3, 0.5)
+    names = {name.lower(): name for name in known}
+    near = [names[name] for name in difflib.get_close_matches(value[:SHOWN].lower(), names, 3, 0.5)]
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rmapemu.hw.registry import get
-from rmapemu.machine.sizes import parse_int, parse_size
+from rmapemu.machine.sizes import parse_int, parse_size, short
 from rmapemu.sim.sizes import Memory
 from rmapemu.sim.survey import Pages, Survey
 
@@ -26,6 +26,10 @@ ALLOC_SLACK = 2
 
 LEAST_FRAMES = 32
 """Fewest frames of the trace's own with memory=: one batch of reclaim (SWAP_CLUSTER_MAX)."""
+
+
+LEAST_MACHINE, MOST_FRAMES = 64, 1 << 31
+"""Frames that a machine can have."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,12 @@ def check_amounts(frames: int | None, swap: int | str | None) -> None:
         parse_size(swap, "swap")
 
 
-def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None, swap: int | str | None) -> Layout:
+def plan(
+    found: Survey, backend: Any, memory: Memory | None, frames: int | None, swap: int | str | None, min_free_kbytes: int | None = None
+) -> Layout:
     """The machine for a surveyed trace; with neither memory nor frames, all that it touches fits.
 
+    min_free_kbytes: where it is going to be set; else the kernel's default decides how much is kept free.
     Raises ValueError for amounts with which nothing can run, naming the least.
     """
     page_bytes = 1 << found.page_shift
@@ -78,26 +85,29 @@ def plan(found: Survey, backend: Any, memory: Memory | None, frames: int | None,
             f"memory: the least that runs is {LEAST_FRAMES * page_bytes} bytes ({LEAST_FRAMES} pages{share}), found {own} pages"
         )
     tables = sum(backend.table_frames(process.pages) for process in found.processes)
-    total = total_frames(own, tables + RESERVED_FRAMES, found.page_shift)
+    total = max(LEAST_MACHINE, total_frames(own, tables + RESERVED_FRAMES, found.page_shift, min_free_kbytes))
+    if total > MOST_FRAMES:
+        raise ValueError(f"memory: the most that there can be is {MOST_FRAMES} frames, found {short(total)}")
     return Layout(backend.backend, backend.name, own, False, total * page_bytes, swap_bytes, page_bytes)
 
 
-def total_frames(own: int, kept: int, page_shift: int) -> int:
+def total_frames(own: int, kept: int, page_shift: int, min_free_kbytes: int | None = None) -> int:
     """Frames of a machine in which `own` are left above the low watermark when `kept` are in other use.
 
     >>> total_frames(1000, 10, 12), low_watermark(1094, 12)
     (1094, 82)
     """
     total = own
-    while (left := total - kept - low_watermark(total, page_shift) - ALLOC_SLACK) < own:
+    while (left := total - kept - low_watermark(total, page_shift, min_free_kbytes) - ALLOC_SLACK) < own:
         total += own - left
     return total
 
 
-def low_watermark(frames: int, page_shift: int) -> int:
-    """WMARK_LOW in pages of a zone of so many frames: v3.2's default min_free_kbytes and a quarter."""
-    kbytes = (frames - RESERVED_FRAMES) << (page_shift - 10)
-    min_free_kbytes = min(max(isqrt(16 * kbytes), 128), 65536)
+def low_watermark(frames: int, page_shift: int, min_free_kbytes: int | None = None) -> int:
+    """WMARK_LOW in pages of a zone of so many frames: min_free_kbytes (None: v3.2's default) and a quarter."""
+    if min_free_kbytes is None:
+        kbytes = (frames - RESERVED_FRAMES) << (page_shift - 10)
+        min_free_kbytes = min(max(isqrt(16 * kbytes), 128), 65536)
     low = min_free_kbytes >> (page_shift - 10)
     return low + (low >> 2)
 

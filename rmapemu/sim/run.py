@@ -19,7 +19,7 @@ import numpy as np
 
 from rmapemu.errors import OutOfMemory
 from rmapemu.machine import Machine
-from rmapemu.machine.sizes import pick
+from rmapemu.machine.sizes import parse_int, pick
 from rmapemu.sim.future import next_uses
 from rmapemu.sim.layout import Layout, backend_of, check_amounts, plan
 from rmapemu.sim.loop import Loop
@@ -93,7 +93,7 @@ def replay_all(
     amount = None if memory is None else parse_memory(memory)
     backends = [backend_of(arch) for arch in archs]
     check_amounts(frames, swap)
-    knobs = {name.removeprefix("vm."): value for name, value in dict(sysctl or {}).items()}
+    knobs = _knobs(sysctl)
     for policy in reclaims:
         pick(policy, {"v3.2", *(point.name for point in entry_points(group="rmapemu.reclaim"))}, "reclaim")
     results: list[Result] = []
@@ -106,9 +106,21 @@ def replay_all(
                 if skipped_lines is not None:
                     found[key] = replace(found[key], skipped_lines=skipped_lines)
             for policy in reclaims:
-                layout = plan(found[key], backend, amount, frames, swap)
+                layout = plan(found[key], backend, amount, frames, swap, knobs.get("min_free_kbytes"))
                 results.append(_one(trace, found[key], layout, policy, seed, knobs, progress))
     return results
+
+
+def _knobs(sysctl: Mapping[str, int] | None) -> dict[str, int]:
+    """Names as in /proc/sys/vm, "vm." before them or not; what is wrong with a name or a value the machine says."""
+    knobs = dict(sysctl or {})
+    for name in knobs:
+        if not isinstance(name, str):
+            raise TypeError(f"sysctl: expected names, such as 'swappiness', found {name!r}")
+    knobs = {name.removeprefix("vm."): value for name, value in knobs.items()}
+    if "min_free_kbytes" in knobs:
+        parse_int(knobs["min_free_kbytes"], "min_free_kbytes", 0, 1 << 53)
+    return knobs
 
 
 @contextmanager
@@ -117,10 +129,11 @@ def _opened(source: Any, write: Any, columns: Any, progress: Progress | None) ->
 
     What comes through a pipe is first kept in a temporary file.
     """
-    name = source if isinstance(source, str) else "array" if isinstance(source, np.ndarray) else str(source)
+    name = source if isinstance(source, str) else None
     if isinstance(source, str) and source == "demo":
         source = demo_trace()
     with open_trace(source, write=write, columns=columns) as trace:
+        name = trace.name if name is None else name
         if trace.rewindable:
             yield trace, name, None
             return
@@ -146,9 +159,7 @@ def _survey(trace: Trace, name: str, page_shift: int, user_limit: int, progress:
     return survey(trace, name, page_shift, user_limit, step)
 
 
-def _one(
-    trace: Trace, found: Survey, layout: Layout, reclaim: str, seed: int, knobs: dict[str, int], progress: Progress | None
-) -> Result:
+def _one(trace: Trace, found: Survey, layout: Layout, reclaim: str, seed: int, knobs: dict[str, int], progress: Progress | None) -> Result:
     what = f"{layout.arch} {reclaim}"
     with Machine(layout.backend, reclaim=reclaim, seed=seed, **layout.machine_options()) as machine:
         _turn(machine, {"overcommit_memory": 1} | knobs)
@@ -189,13 +200,19 @@ def _map_all(machine: Machine, found: Survey) -> list[Any]:
     return processes
 
 
+def _swap_bytes(machine: Machine, layout: Layout) -> int:
+    """Of the whole area, its header too: what swapon took of a larger one."""
+    pages = machine.meminfo()["SwapTotal"] * 1024 // layout.page_bytes
+    return (pages + 1) * layout.page_bytes if pages else 0
+
+
 def _collect(
     machine: Machine, processes: list[Any], loop: Loop, found: Survey, layout: Layout, reclaim: str, seed: int,
     knobs: dict[str, int], timing: Timing,
 ) -> Result:  # fmt: skip
     setup = Setup(
         trace=found.name, arch=layout.arch, reclaim=reclaim, seed=seed, frames=layout.frames,
-        exact_frames=layout.exact_frames, memory_bytes=layout.memory_bytes, swap_bytes=layout.swap_bytes,
+        exact_frames=layout.exact_frames, memory_bytes=layout.memory_bytes, swap_bytes=_swap_bytes(machine, layout),
         page_bytes=1 << found.page_shift, processes=len(processes), mappings=found.nr_mappings,
         touched_pages=found.touched_pages, only_read_pages=found.only_read, skipped_lines=found.skipped_lines, sysctl=knobs,
     )  # fmt: skip

@@ -12,6 +12,8 @@ from fractions import Fraction
 from math import ceil, isfinite
 from typing import Any
 
+import numpy as np
+
 from rmapemu.machine.sizes import parse_size
 
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
@@ -43,12 +45,15 @@ def parse_memory(value: Any, name: str = "memory") -> Memory:
     """
     if isinstance(value, str) and (match := _SHARE.fullmatch(value)):
         share = Fraction(match[1]) / 100
-    elif isinstance(value, float):
+    elif isinstance(value, (float, np.floating)):
+        value = float(value)
         share = Fraction(value).limit_denominator(10**9) if isfinite(value) else Fraction(0)
     elif isinstance(value, str):
         try:
             size = parse_size(value, name)
-        except ValueError:
+        except ValueError as error:
+            if "large" in str(error):
+                raise
             raise ValueError(f"{name}={value!r}: expected bytes, a size like '64M' or a share like '10%'") from None
         return Memory(size_bytes=_positive(size, name, value))
     else:

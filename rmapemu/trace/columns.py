@@ -38,6 +38,8 @@ class Columns:
         self.rows = 0
         given = dict(wanted or {})
         for ours in given:
+            if not isinstance(ours, str) or not isinstance(given[ours], str):
+                raise TypeError(f"columns: expected names, such as {{'address': 'va'}}, found {{{ours!r}: {given[ours]!r}}}")
             if ours not in DTYPES:
                 raise ValueError(f"columns: no column of ours is called {ours!r}{near(ours, DTYPES)}")
         for ours in DTYPES:

@@ -51,6 +51,11 @@ class Trace:
         self.close()
 
     @property
+    def name(self) -> str:
+        """What messages call it: the path, the open file's name, "standard input", "array"."""
+        return self._source.name
+
+    @property
     def bytes_read(self) -> int:
         """As stats.bytes_read: for progress bars, against bytes_total."""
         return self.stats.bytes_read
@@ -183,7 +188,7 @@ def _check_options(name: str, options: Options) -> None:
 
 def _split_name(source: Any) -> tuple[str | None, Any]:
     """(format or None, path or file) of what the caller gave. A name before a colon is a format unless a file is called so."""
-    if isinstance(source, tuple) and len(source) == 2:  # (format, open file)
+    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], str):  # (format, open file)
         return source
     if isinstance(source, str):
         name, colon, path = source.partition(":")

@@ -12,8 +12,11 @@ from rmapemu.hw import registry
 
 def points(monkeypatch, **named):
     """Pretend that these entry points are installed: name -> value or list of values."""
-    entries = [EntryPoint(name=name, value=v, group=registry.GROUP)
-               for name, values in named.items() for v in ([values] if isinstance(values, str) else values)]
+    entries = [
+        EntryPoint(name=name, value=v, group=registry.GROUP)
+        for name, values in named.items()
+        for v in ([values] if isinstance(values, str) else values)
+    ]
     monkeypatch.setattr(registry, "entry_points", lambda group: [e for e in entries if e.group == group])
 
 
@@ -34,7 +37,7 @@ def test_an_unknown_arch_is_refused_with_the_near_matches():
 
 
 def test_something_else_than_an_arch_is_refused():
-    with pytest.raises(TypeError, match="expected a Backend or a Format, not int"):
+    with pytest.raises(TypeError, match="expected an arch's name, a Backend or a Format, not int"):
         registry.get(7)
 
 
@@ -59,7 +62,9 @@ def test_two_archs_of_one_name_are_reported_unless_they_are_the_same(monkeypatch
 
 
 def test_no_arch_is_loaded_before_it_is_asked_for():
-    code = ("import sys; from rmapemu.hw import registry; registry.names(); registry.get('s390');"
-            "print([m for m in sys.modules if m.startswith('rmapemu.arch.') and m.endswith('backend')])")
+    code = (
+        "import sys; from rmapemu.hw import registry; registry.names(); registry.get('s390');"
+        "print([m for m in sys.modules if m.startswith('rmapemu.arch.') and m.endswith('backend')])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "['rmapemu.arch.s390.backend']"

@@ -2,6 +2,7 @@
 """replay(): sizes of memory and swap, several processes, errors, repeatability."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -202,7 +203,10 @@ def test_an_address_beyond_the_user_space_is_refused_with_its_place(arch):
     ("options", "said"),
     [
         ({"memory": "1M", "frames": 5}, "give one of them"),
-        ({"memory": 4096}, r"least that runs is \d+ bytes \(\d+ pages"),
+        ({"memory": 4096}, r"least that runs is \d+ bytes \(32 pages, 32% of the 100 that are touched\), found 1 pages"),
+        ({"memory": 1e9}, "most that there can be is 2147483648 frames"),
+        ({"memory": 1 << 62}, "most that there can be"),
+        ({"memory": "9" * 50}, "too large"),
         ({"memory": "0.1%"}, r"least that runs"),
         ({"memory": "many"}, "'64M' or a share like '10%'"),
         ({"memory": "0%"}, "share above 0"),
@@ -214,9 +218,13 @@ def test_an_address_beyond_the_user_space_is_refused_with_its_place(arch):
         ({"swap": "lots"}, "swap='lots'"),
         ({"swap": 1}, "swap=1"),
         ({"sysctl": {"swapiness": 1}}, "swappiness"),
+        ({"sysctl": {"min_free_kbytes": -1}}, "min_free_kbytes=-1"),
         ({"sysctl": {"swappiness": 101}}, "0 to 100"),
         ({"arch": "x86"}, "x86_64"),
+        ({"arch": "X86_64"}, "did you mean 'x86_64'"),
         ({"reclaim": "lur"}, "lru"),
+        ({"reclaim": "LRU"}, "did you mean 'lru'"),
+        ({"reclaim": "belady"}, r"unknown \(known: clock"),
     ],
 )
 def test_what_cannot_run_is_refused_with_what_can(options, said):
@@ -224,7 +232,41 @@ def test_what_cannot_run_is_refused_with_what_can(options, said):
         rmapemu.replay(sweep(100), **options)
 
 
-@pytest.mark.parametrize("source", [np.zeros(0, np.uint64), "no such file", 7, np.zeros(3)])
+@pytest.mark.parametrize(
+    "options",
+    [{"sysctl": {5: 5}}, {"sysctl": 5}, {"sysctl": {"swappiness": 1.5}}, {"arch": None}, {"reclaim": None}, {"frames": 2.0},
+     {"memory": b"1M"}, {"swap": 1.5}, {"write": 1}, {"seed": None}, {"columns": {"address": "a"}}],
+)  # fmt: skip
+def test_what_has_another_type_is_a_type_error(options):
+    with pytest.raises(TypeError):
+        rmapemu.replay(sweep(100), **options)
+
+
+def test_the_result_of_an_open_file_says_nothing_of_where_it_is_in_memory():
+    results = [rmapemu.replay(source) for source in (io.BytesIO(b"1000 R\n"), io.BytesIO(b"1000 R\n"), ("rw", io.BytesIO(b"1000 R\n")))]
+    assert {result.setup.trace for result in results} == {"file"}
+    assert len({result.digest() for result in results}) == 1
+
+
+def test_memory_may_be_any_float(arch):
+    assert rmapemu.replay(sweep(100), memory=np.float32(0.5), arch=arch) == rmapemu.replay(sweep(100), memory=0.5, arch=arch)
+
+
+@pytest.mark.parametrize("kbytes", [0, 100, 4000])
+def test_what_is_to_be_kept_free_comes_on_top_of_the_memory(arch, kbytes):
+    result = rmapemu.replay(sweep(400), write=True, memory="50%", arch=arch, sysctl={"min_free_kbytes": kbytes})
+    assert 190 <= result.peak_rss_pages <= 205 and result.derived["evictions"] > 0
+
+
+def test_of_a_swap_area_too_large_what_is_used_is_reported(arch):
+    assert rmapemu.replay(sweep(10), swap="1T", arch=arch).setup.swap_bytes == 4096 << 27
+    assert rmapemu.replay(sweep(10), swap=100_000, arch=arch).setup.swap_bytes == 98304
+    assert rmapemu.replay(sweep(10), swap=0, arch=arch).setup.swap_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "source", [np.zeros(0, np.uint64), "no such file", 7, np.zeros(3), (5, 6), (1, 2, 3), [4096], None]
+)
 def test_what_is_no_trace_is_refused(source):
     with pytest.raises((TraceError, TypeError, OSError)):
         rmapemu.replay(source)

@@ -136,6 +136,13 @@ def test_a_wrong_csv_is_named_by_row_and_column(put, text, message):
     assert "\n" not in str(error.value)
 
 
+def test_columns_are_named_by_text(put):
+    path = put("t.csv", b"address\n1\n")
+    for columns in ({"address": 5}, {5: "address"}):
+        with pytest.raises(TypeError, match="columns: expected names"):
+            list(open_trace(f"csv:{path}", columns=columns))
+
+
 def test_an_unknown_column_of_ours_is_named_with_the_near_ones(put):
     with pytest.raises(ValueError, match=r"'adress' \(near: address\)"):
         list(open_trace("csv:" + put("t.csv", b"a\n1\n"), columns={"adress": "a"}))
