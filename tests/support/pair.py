@@ -189,6 +189,6 @@ class Trial:
             same(f"{self.expression} again after a failed allocation", agree(again, wanted) or again, True)
             self.m.check()  # type: ignore[attr-defined]
         view = self.pair.view(self.m)
-        view.flat()
+        view.flat(hidden=self.failed)
         view.contents(hidden=self.failed)
         self.m.close()  # type: ignore[attr-defined]
