@@ -101,7 +101,7 @@ cdef void move_mm(mm_struct* mm, const move_t* d) noexcept nogil:
     for i in range(mm.map_count):
         moved(d, <void**>&mm.vmas[i])
     if mm.hw.pde != NULL:
-        for i in range(PDE_SLOTS):
+        for i in range(<uint32_t>PDE_SLOTS):
             moved(d, <void**>&mm.hw.pde[i].leaf)
 
 

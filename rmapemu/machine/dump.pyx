@@ -185,7 +185,7 @@ cdef object _process(Machine machine, uint32_t pid):
     return {
         "name": machine.tasks[pid][1], "parent": machine.tasks[pid][2],
         "root": mm.hw.root, "levels": mm.hw.levels, "nr_ptes": mm.hw.nr_ptes,
-        "rss": [mm.rss_stat[i] for i in range(NR_MM_COUNTERS)], "hiwater_rss": mm.hiwater_rss, "hiwater_vm": mm.hiwater_vm,
+        "rss": [mm.rss_stat[i] for i in range(<uint32_t>NR_MM_COUNTERS)], "hiwater_rss": mm.hiwater_rss, "hiwater_vm": mm.hiwater_vm,
         "total_vm": mm.total_vm, "shared_vm": mm.shared_vm, "exec_vm": mm.exec_vm, "stack_vm": mm.stack_vm, "locked_vm": mm.locked_vm,
         "start_brk": mm.start_brk, "brk": mm.brk, "start_stack": mm.start_stack, "mmap_base": mm.mmap_base, "def_flags": mm.def_flags,
         "free_area_cache": mm.free_area_cache, "cached_hole_size": mm.cached_hole_size, "maj_flt": mm.maj_flt, "min_flt": mm.min_flt,

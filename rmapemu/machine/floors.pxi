@@ -71,6 +71,7 @@ cdef void** link_chase(machine* m, uint8_t* shadow, uint32_t pfn, uint64_t* vmas
     cdef void** next
     cdef vm_area_struct* vma
     cdef int i, n
+    memset(entry, 0, sizeof(entry))
     while avc != NULL:
         vma = avc.vma
         vmas[0] += 1

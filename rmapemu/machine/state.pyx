@@ -121,7 +121,7 @@ cdef dict groups_of(machine* m):
     cdef mem_cgroup* g
     cdef uint32_t i
     groups = {}
-    for i in range(NR_MEMCG):
+    for i in range(<uint32_t>NR_MEMCG):
         g = &m.memcg[i]
         if g.usage or g.file_mapped or g.pgpgin:
             groups[i] = {"usage": g.usage, "cache": g.cache, "rss": g.rss, "file_mapped": g.file_mapped, "pgpgin": g.pgpgin,
@@ -150,13 +150,13 @@ def rmap_state(Machine machine not None):
     return {
         "pages": {pfn: page_of(m, pfn) for pfn in range(2, m.zones[m.nr_zones - 1].never_used_pfn)
                   if m.pages[pfn].count != 0 and not m.pages[pfn].flags & (PG_table | PG_tail | PG_buddy | PG_reserved)},
-        "lists": [lru_of(m, &m.zones[0], i) for i in range(NR_LRU_LISTS)],
+        "lists": [lru_of(m, &m.zones[0], i) for i in range(<uint32_t>NR_LRU_LISTS)],
         "mms": mms, "vmas": vmas, "anon_vmas": anon_vmas_of(m), "files": files_of(m), "nodes": stable_nodes_of(m), "slots": slots_of(m),
         "groups": groups_of(m),
         "mmlist": mmlist_of(m), "current": m.current.pid if m.current != NULL else 0,
         "swap_token": m.swap_token_mm.pid if m.swap_token_mm != NULL else 0,
         "held_other": m.other_mask, "held": m.held_mask, "warnings": m.warnings, "dead": m.dead,
-        "allocated": [m.kmem[i].allocated for i in range(KMEM_SWAP_COUNT)], "live": [m.kmem[i].live for i in range(KMEM_SWAP_COUNT)],
+        "allocated": [m.kmem[i].allocated for i in range(<uint32_t>KMEM_SWAP_COUNT)], "live": [m.kmem[i].live for i in range(<uint32_t>KMEM_SWAP_COUNT)],
         "fail": [m.fail.nth, m.fail.count, m.fail.kind_mask, m.fail.gfp_mask, m.fail.failed],
         "cost": costs, "vmstat": machine.vmstat,
     }

@@ -123,7 +123,7 @@ cdef inline uint64_t rss_of(const mm_struct* mm) noexcept nogil:
 
 cdef void sample(const loop_t* l, uint64_t* out) noexcept nogil:
     cdef const machine* m = l.m
-    cdef const uint64_t* e = m.vm_events
+    cdef const uint64_t* e = <const uint64_t*>m.vm_events
     cdef uint64_t rss = 0
     cdef uint32_t i
     out[0] = l.done
@@ -141,7 +141,7 @@ cdef void sample(const loop_t* l, uint64_t* out) noexcept nogil:
     out[12] = m.hw.cost.rmap_walks
     out[13] = m.hw.cost.vmas_visited
     out[14] = m.zones[0].vm_stat[NR_FREE_PAGES]
-    for i in range(NR_LRU_LISTS):
+    for i in range(<uint32_t>NR_LRU_LISTS):
         out[15 + i] = m.zones[0].vm_stat[NR_LRU_BASE + i]
     for i in range(l.nr_mms):
         rss += rss_of(l.mm[i])
