@@ -3,11 +3,12 @@
 # Timing for benchmarks: operations of the reverse map in a loop without Python in between, and the bare loops over the same
 # memory that they are measured against. Kernel: none. Times are seconds of this thread's CPU.
 from libc.string cimport memset
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t, uint8_t
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport pfn_of
 from rmapemu.machine.vma cimport vma_arg
 from rmapemu.mm.lock cimport lock_page, unlock_page
+from rmapemu.mm.rmap_batch cimport page_referenced_batch
 from rmapemu.mm.rmap_mkclean cimport page_mkclean
 from rmapemu.mm.rmap_nonlinear cimport try_to_unmap_cluster
 from rmapemu.mm.rmap_referenced cimport page_referenced
@@ -50,6 +51,32 @@ cdef class Timing:
             for _round in range(rounds):
                 for i in range(pfn.shape[0]):
                     found += page_referenced(m, pfn[i], 0, 0, &flags)
+            t = now() - t
+        return t, found
+
+    def referenced_batches(self, const uint32_t[::1] pfn, int rounds=1):
+        """page_referenced of each page as reclaim asks it: a batch of SWAP_CLUSTER_MAX at a time (page_referenced_batch), alone where that
+        leaves it to the caller. Returns (seconds, references found).
+        """
+        cdef machine* m = self.machine.m
+        cdef int8_t referenced[SWAP_CLUSTER_MAX]
+        cdef uint64_t flags
+        cdef int64_t found = 0
+        cdef double t
+        cdef int _round, k, n
+        cdef Py_ssize_t i
+        self.machine.usable()
+        self.check(pfn)
+        with nogil:
+            t = now()
+            for _round in range(rounds):
+                i = 0
+                while i < pfn.shape[0]:
+                    n = <int>min(pfn.shape[0] - i, <Py_ssize_t>SWAP_CLUSTER_MAX)
+                    page_referenced_batch(m, &pfn[i], n, 0, referenced)
+                    for k in range(n):
+                        found += referenced[k] if referenced[k] >= 0 else page_referenced(m, pfn[i + k], 0, 0, &flags)
+                    i += n
             t = now() - t
         return t, found
 

@@ -3,11 +3,16 @@
 # page_referenced of a whole batch of reclaim: the entries of one mm are looked up together, and come from memory together.
 # Kernel: none; mm/vmscan.c calls page_referenced (mm/rmap.c) page by page. Returns, bits and counters are those of that.
 # Only anonymous pages with one VMA that decides nothing, while nobody could see a lock; what else there is, is left to the caller.
-from libc.stdint cimport uint32_t, uint64_t, uint8_t
-from rmapemu.hw.ops cimport rm_likely, rm_unlikely
+from libc.stdint cimport int8_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memset
+from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.rmap cimport plain_walks
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.types cimport *
+
+
+cdef enum:
+    NO_MAPPING = 0xffffffff     # page.mapping of no page
 
 
 cdef inline vm_area_struct* only_plain_vma(machine* m, const page* p) noexcept nogil:
@@ -18,56 +23,52 @@ cdef inline vm_area_struct* only_plain_vma(machine* m, const page* p) noexcept n
     return av.head.vma
 
 
-cdef void referenced_run(machine* m, mm_struct* mm, const uint64_t* va, const uint32_t* pfn, int n, const uint8_t* which,
-                         int* referenced) noexcept nogil:
+cdef void referenced_run(machine* m, mm_struct* mm, const uint64_t* va, const uint32_t* pfn, int n, int8_t* referenced) noexcept nogil:
     """Pages that one mm maps, or none does: the locks of their walks are counted, and the page table lock where an entry is present."""
-    cdef uint8_t young[SWAP_CLUSTER_MAX]
     cdef int i
     m.hw.cost.rmap_walks += n
     m.hw.cost.rcu_read_lock += n
     m.hw.cost.vmas_visited += n
     m.hw.cost.locks[LOCK_ANON_VMA] += n
-    m.hw.cost.locks[LOCK_PTL] += m.hw.ops.referenced_batch(&m.hw, &mm.hw, va, pfn, n, young)
-    for i in range(n):
-        referenced[which[i]] = young[i]
+    m.hw.cost.locks[LOCK_PTL] += m.hw.ops.referenced_batch(&m.hw, &mm.hw, va, pfn, n, <uint8_t*>referenced)
     if m.hw.skey != NULL:
         for i in range(n):
-            referenced[which[i]] += m.hw.ops.page_test_and_clear_young(&m.hw, pfn[i])
+            referenced[i] += <int8_t>m.hw.ops.page_test_and_clear_young(&m.hw, pfn[i])
 
 
-cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t but, int* referenced) noexcept nogil:
+cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t but, int8_t* referenced) noexcept nogil:
     cdef uint64_t va[SWAP_CLUSTER_MAX]
-    cdef uint32_t frame[SWAP_CLUSTER_MAX]
-    cdef uint8_t which[SWAP_CLUSTER_MAX]
-    cdef bint plain = plain_walks(m)
     cdef vm_area_struct* vma = NULL
     cdef const page* p
     cdef uint64_t offset
-    cdef uint32_t mapping = 0
-    cdef int i, k = 0
+    cdef uint32_t mapping = NO_MAPPING
+    cdef int i, start = 0               # of the run: pages of the same anon_vma, one after the other
+    memset(referenced, 255, n)
+    if not plain_walks(m):
+        return
     but |= PG_head | PG_tail | PG_huge
     for i in range(n):
         p = &m.pages[pfn[i]]
-        referenced[i] = -1
-        if rm_unlikely(not plain or p.flags & but):
-            continue
-        if p.mapcount <= 0:
-            referenced[i] = 0
-            continue
-        if rm_unlikely(p.mapping != mapping):
-            if k:
-                referenced_run(m, vma.vm_mm, va, frame, k, which, referenced)
-            k = 0
-            mapping = p.mapping
+        if rm_unlikely(p.mapping != mapping or p.mapcount <= 0 or p.flags & but):
+            if start < i:
+                referenced_run(m, vma.vm_mm, &va[start], &pfn[start], i - start, &referenced[start])
+            start = i + 1
+            if p.flags & but:
+                continue
+            if p.mapcount <= 0:
+                referenced[i] = 0
+                continue
             vma = only_plain_vma(m, p)
-        if rm_unlikely(vma == NULL):
-            continue
+            mapping = p.mapping if vma != NULL else NO_MAPPING
+            if vma == NULL:
+                continue
+            start = i
         # vma_address
         offset = (p.index - vma.vm_pgoff) << m.page_shift
-        if rm_likely(offset < vma.vm_end - vma.vm_start):
-            va[k] = vma.vm_start + offset
-            frame[k] = pfn[i]
-            which[k] = <uint8_t>i
-            k += 1
-    if k:
-        referenced_run(m, vma.vm_mm, va, frame, k, which, referenced)
+        va[i] = vma.vm_start + offset
+        if rm_unlikely(offset >= vma.vm_end - vma.vm_start):
+            if start < i:
+                referenced_run(m, vma.vm_mm, &va[start], &pfn[start], i - start, &referenced[start])
+            start = i + 1
+    if start < n:
+        referenced_run(m, vma.vm_mm, &va[start], &pfn[start], n - start, &referenced[start])

@@ -5,7 +5,7 @@
 # that nobody locked, which is v3.2's BUG_ON in mlock_vma_page (CVE-2014-3122); config.cluster_mlock_fix takes the later mend.
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from rmapemu.hw.format cimport pt_format
-from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty, pte_present
+from rmapemu.hw.pte cimport pgoff_to_pte, pte_dirty
 from rmapemu.mm.filemap cimport set_page_dirty
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.memory cimport update_hiwater_rss, vm_normal_page
@@ -73,15 +73,41 @@ cdef int cluster_entry(machine* m, vm_area_struct* vma, uint64_t va, uint64_t* p
     return SWAP_AGAIN
 
 
+cdef struct present_test:       # pte_present, taken out of the format; both ways are the same one where it has one
+    uint64_t mask[2]
+    uint64_t value[2]
+
+
+cdef inline void present_test_init(const pt_format* f, present_test* t) noexcept nogil:
+    cdef int other = f.present.mask[1] != 0
+    t.mask[0] = f.present.mask[0]
+    t.value[0] = f.present.value[0]
+    t.mask[1] = f.present.mask[other]
+    t.value[1] = f.present.value[other]
+
+
+cdef inline bint is_present(const present_test* t, uint64_t e) noexcept nogil:
+    return ((e & t.mask[0]) == t.value[0]) | ((e & t.mask[1]) == t.value[1])
+
+
+cdef inline uint64_t* first_present(const present_test* t, uint64_t* pte, uint64_t* last) noexcept nogil:
+    """Most are not there: four at a time, without a branch between them."""
+    while last - pte >= 4 and not (is_present(t, pte[0]) | is_present(t, pte[1]) | is_present(t, pte[2]) | is_present(t, pte[3])):
+        pte += 4
+    while pte < last and not is_present(t, pte[0]):
+        pte += 1
+    return pte
+
+
 cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, vm_area_struct* vma, uint32_t check_pfn) noexcept nogil:
     cdef mm_struct* mm = vma.vm_mm
-    cdef const pt_format* f = m.hw.fmt
     cdef uint64_t size = cluster_bytes(m)
     cdef uint64_t va = (vma.vm_start + cursor) & ~(size - 1)
     cdef uint64_t end = min(va + size, vma.vm_end)
     cdef uint64_t* pte
     cdef uint64_t* last
     cdef uint64_t* start
+    cdef present_test t
     cdef bint locked
     cdef int ret = SWAP_AGAIN
     va = max(va, vma.vm_start)
@@ -94,11 +120,11 @@ cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, v
     update_hiwater_rss(mm)
     # a cursor behind the end of the VMA finds an empty cluster
     last = pte + ((max(end, va) - va) >> m.page_shift)
+    present_test_init(m.hw.fmt, &t)
     while pte < last:
-        # most are not there: each run of those is counted at once (1.41 -> 1.25 of a bare loop: benchmarks/bench_rmap.py)
+        # what is not there is counted at once
         start = pte
-        while pte < last and not pte_present(f, pte[0]):
-            pte += 1
+        pte = first_present(&t, pte, last)
         m.hw.cost.ptes_examined += pte - start
         va += <uint64_t>(pte - start) << m.page_shift
         if pte < last:

@@ -3,7 +3,7 @@
 # Reclaim's batches: off a list's tail in one splice, to shrink_page_list or to the inactive list, and what is left back.
 # Kernel: mm/vmscan.c (v3.2), isolate_lru_pages, putback_lru_pages, shrink_inactive_list, shrink_active_list.
 # No lumpy reclaim, no compaction; nothing congests, nobody else isolates.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int8_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.atomic cimport atomic_dec, atomic_inc
 from rmapemu.mm.lock cimport *
@@ -108,7 +108,7 @@ cdef void move_pages_to_lru(machine* m, zone* z, const uint32_t* pfn, int n, int
 cdef void shrink_active_list(machine* m, zone* z, scan_control* sc, uint32_t nr, int file) noexcept nogil:
     cdef uint32_t batch[SWAP_CLUSTER_MAX]
     cdef uint32_t active[SWAP_CLUSTER_MAX]
-    cdef int referenced[SWAP_CLUSTER_MAX]
+    cdef int8_t referenced[SWAP_CLUSTER_MAX]
     cdef int lru = LRU_ACTIVE + LRU_FILE * file
     cdef int i, taken
     cdef int nr_active = 0, nr_inactive = 0, rotated = 0

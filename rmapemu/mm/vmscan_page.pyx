@@ -3,7 +3,7 @@
 # What becomes of an isolated page: ask the reverse map, give it a slot, unmap it, write it out, free it, or keep it.
 # Kernel: mm/vmscan.c (v3.2), page_check_references, pageout, __remove_mapping, shrink_page_list.
 # Writes are done when they return; freed pages go at once, not at the end of the batch.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.filemap cimport __delete_from_page_cache, clear_page_dirty_for_io, writepage
@@ -195,7 +195,7 @@ cdef inline void activate_locked(machine* m, uint32_t pfn) noexcept nogil:
 
 
 cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, uint32_t ahead) noexcept nogil:
-    cdef int ptes[SWAP_CLUSTER_MAX]
+    cdef int8_t ptes[SWAP_CLUSTER_MAX]
     cdef int i, fate
     cdef int kept = 0, freed = 0
     cdef bint plain = plain_reclaims(m, sc)

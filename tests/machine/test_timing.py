@@ -27,6 +27,24 @@ def test_the_loop_over_page_referenced_counts_as_the_calls_do() -> None:
     assert (cost.rmap_walks, cost.vmas_visited, cost.young_cleared) == (4, 12, 1)
 
 
+@pytest.mark.parametrize("processes", [1, 3])
+def test_batches_find_and_count_what_single_calls_do(processes: int) -> None:
+    found = []
+    for name in ("referenced", "referenced_batches"):
+        m = Machine(memory="16M")
+        init = m.spawn("init")
+        area = init.mmap(70 * PAGE)
+        init.access(area.start + PAGE * np.arange(70, dtype=np.uint64), "w")
+        for _ in range(processes - 1):
+            init.fork()
+        pfn = np.array([init.page_at(area.start + PAGE * i).pfn for i in range(70)], np.uint32)
+        with m.measure() as cost:
+            references = getattr(Timing(m), name)(pfn, rounds=2)[1]
+        found.append((references, cost.as_dict()))
+    assert found[0] == found[1]
+    assert found[0][0] == 70
+
+
 def test_every_entry_is_young_again_in_each_round() -> None:
     m, page, _ = shared(3)
     assert Timing(m).referenced_young(page, rounds=4)[1] == 12

@@ -57,10 +57,20 @@ cdef int referenced(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cach
 cdef int referenced_batch(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef uint64_t* p[BATCH_MAX]
+    cdef uint64_t* leaf = NULL
+    cdef uint64_t key, last = ~<uint64_t>0
     cdef uint64_t e
     cdef int i, read = 0, present = 0, matched = 0
     for i in range(n):
-        p[i] = kernel_walk(f, h, s, va[i], NULL)
+        key = va[i] >> f.level[1].shift
+        if key == last:
+            h.cost.table_levels += levels_of(f, s)
+            p[i] = leaf + index_of(f, va[i], 0)
+        else:
+            p[i] = kernel_walk(f, h, s, va[i], NULL)
+            if p[i] != NULL:
+                leaf = p[i] - index_of(f, va[i], 0)
+                last = key
         rm_prefetch(p[i])
     for i in range(n):
         young[i] = 0
