@@ -11,6 +11,11 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int, timespec*)
     const int CLOCK_THREAD_CPUTIME_ID
 
+cdef extern from "sys/mman.h" nogil:
+    void* mmap(void*, size_t, int, int, int, long)
+    int munmap(void*, size_t)
+    const int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+
 cdef double now() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t)
@@ -36,6 +41,17 @@ cdef extern from *:
     ctypedef uint64_t volatile_t "rm_volatile_t"
 
 
+cdef inline void count_eight(volatile_t* c) noexcept nogil:
+    c[0] += 1
+    c[1] += 1
+    c[2] += 1
+    c[3] += 1
+    c[4] += 1
+    c[5] += 1
+    c[6] += 1
+    c[7] += 1
+
+
 # ---------------------------------------------------------------- entries of a table, from the top
 cdef int walk_entries(machine* m, mm_struct* mm, uint64_t va, uint64_t** out) noexcept nogil:
     """The entry of each level on the way to a mapped address: how many."""
@@ -58,6 +74,12 @@ cdef uint64_t* leaf_entry(machine* m, mm_struct* mm, uint64_t va) noexcept nogil
 
 
 # ---------------------------------------------------------------- one load per structure of a walk
+cdef uint8_t* shadow_of(const machine* m) noexcept nogil:
+    """As much address space as the machine's reservation; NULL: there is none."""
+    cdef void* p = mmap(NULL, m.arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    return NULL if p == <void*>-1 else <uint8_t*>p
+
+
 cdef void** mirror(machine* m, uint8_t* shadow, void* p) noexcept nogil:
     return <void**>(shadow + (<uint8_t*>p - m.arena_base))
 

@@ -14,11 +14,6 @@ from rmapemu.mm.rmap_nonlinear cimport try_to_unmap_cluster
 from rmapemu.mm.rmap_referenced cimport page_referenced
 from rmapemu.mm.types cimport *
 
-cdef extern from "sys/mman.h" nogil:
-    void* mmap(void*, size_t, int, int, int, long)
-    int munmap(void*, size_t)
-    const int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
-
 include "rmapemu/machine/floors.pxi"
 
 
@@ -55,9 +50,7 @@ cdef class Timing:
         return t, found
 
     def referenced_batches(self, const uint32_t[::1] pfn, int rounds=1):
-        """page_referenced of each page as reclaim asks it: a batch of SWAP_CLUSTER_MAX at a time (page_referenced_batch), alone where that
-        leaves it to the caller. Returns (seconds, references found).
-        """
+        """The same by page_referenced_batch, SWAP_CLUSTER_MAX pages at a time, as reclaim does. Returns (seconds, references found)."""
         cdef machine* m = self.machine.m
         cdef int8_t referenced[SWAP_CLUSTER_MAX]
         cdef uint64_t flags
@@ -158,9 +151,8 @@ cdef class Timing:
         cdef double t
         cdef int _round
         if self.shadow == NULL:
-            self.shadow = <uint8_t*>mmap(NULL, m.arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-            if <void*>self.shadow == <void*>-1:
-                self.shadow = NULL
+            self.shadow = shadow_of(m)
+            if self.shadow == NULL:
                 raise MemoryError("no address space for the shadow")
             self.shadow_bytes = m.arena_bytes
         first = link_chase(m, self.shadow, pfn, &vmas)
@@ -303,13 +295,6 @@ cdef class Timing:
                 for i in range(pfn.shape[0]):
                     page_referenced(m, pfn[i], 0, 0, &flags)
                     if twice:
-                        c[0] += 1
-                        c[1] += 1
-                        c[2] += 1
-                        c[3] += 1
-                        c[4] += 1
-                        c[5] += 1
-                        c[6] += 1
-                        c[7] += 1
+                        count_eight(c)
             t = now() - t
         return t
