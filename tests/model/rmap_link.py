@@ -59,6 +59,39 @@ class Link(State):
         self.vmas[vma]["chain"].insert(0, serial)
         self.av(serial)["vmas"].append(vma)
 
+    # ------------------------------------------------------------ one by one
+    def anon_vma_ctor(self, serial: int) -> None:
+        self.av(serial).update(lock=FREE, refcount=0, vmas=[])
+
+    def anon_vma_alloc(self) -> int | None:
+        return self.new_anon_vma()
+
+    def anon_vma_free(self, serial: int) -> None:
+        self.free_anon_vma(serial)
+
+    def get_anon_vma(self, serial: int) -> None:
+        self.av(serial)["refcount"] += 1
+
+    def put_anon_vma_last(self, serial: int) -> None:
+        self.put_last(serial)
+
+    def anon_vma_chain_alloc(self, gfp: int) -> int | None:
+        """An entry is named by how many there have been."""
+        return int(self.d["allocated"][AVC]) if self.alloc(AVC, gfp) else None
+
+    def anon_vma_chain_free(self, number: int) -> None:
+        self.free(AVC)
+
+    def anon_vma_chain_link(self, vma: int, number: int, serial: int) -> None:
+        self.link(vma, serial)
+
+    def lock_anon_vma_root(self, root: int | None, serial: int) -> int:
+        self.lock_root(None if root is None else self.av(root), serial)
+        return int(self.av(serial)["root"])
+
+    def unlock_anon_vma_root(self, root: int | None) -> None:
+        self.unlock_root(None if root is None else self.av(root))
+
     # ------------------------------------------------------------ linking
     def mergeable(self, vma: int) -> int | None:
         """find_mergeable_anon_vma: of the next VMA, else of the one before."""

@@ -62,7 +62,7 @@ class Nonlinear(Used):
             e = self.entry(mm, at)
             if e.kind != "present":
                 continue
-            p = self.pages.get(e.pfn)
+            p = self.normal_page(e)
             self.bug(p is None or self.anon(p), "!page || PageAnon(page)", "try_to_unmap_cluster")
             self.cost["ptes_matched"] += e.pfn == check
             if locked:
@@ -75,6 +75,13 @@ class Nonlinear(Used):
         if locked:
             self.up_read(mm)
         return ret, left
+
+    def normal_page(self, e: Pte) -> Dict | None:
+        """vm_normal_page: where a special entry is not the zero page's, it is a bad one, and reported."""
+        if e.special:
+            self.d["warnings"] += 1
+            return None
+        return self.pages.get(e.pfn)
 
     def cluster_locked(self, v: Dict, mm: Dict) -> bool:
         if not self.down_read_trylock(mm):

@@ -2,8 +2,8 @@
 """Random calls of the reverse map in a random state (bench_world.py), and playing it."""
 from __future__ import annotations
 
-from rmapemu import TTU, Swap
-from support.bench_pokes import Pokes
+from rmapemu import TTU, Swap, VmFlag
+from support.bench_linking import Linking
 from support.bench_script import Name
 from support.bench_world import LOCKED, PAGE
 
@@ -11,7 +11,7 @@ TTUS = [TTU.UNMAP] * 3 + [TTU.MIGRATION] * 2 + [TTU.MUNLOCK]
 MORE = [0, TTU.IGNORE_MLOCK, TTU.IGNORE_ACCESS, TTU.IGNORE_ACCESS | TTU.IGNORE_MLOCK, TTU.IGNORE_HWPOISON]
 
 
-class Calls(Pokes):
+class Calls(Linking):
     # ------------------------------------------------------------ whole walks
     def ttu(self, page: Name) -> int:
         """Mostly what does not end in a BUG: an anonymous page is unmapped where it is in the swap cache."""
@@ -64,6 +64,8 @@ class Calls(Pokes):
         name = r.choice(["page_referenced_one", "page_mkclean_one", "try_to_unmap_one", "page_check_address", "page_address_in_vma",
                          "page_mapped_in_vma", "vma_address", "is_vma_temporary_stack", "page_check_address_pmd"])
         thp = self.kinds[page] == "thp"
+        if thp and r.random() < 0.4:
+            name = "page_check_address_pmd"
         if name == "page_referenced_one":
             self.s.call(name, page, vma, va, r.choice([0, 1, 3]), r.choice([0, 8]))
         elif name == "page_check_address":
@@ -85,6 +87,8 @@ class Calls(Pokes):
         """The half of a walk that is for pages of a kind; now and then the wrong one."""
         r, kind = self.r, self.kinds[page]
         part = "file" if page in self.filed else "ksm" if kind == "ksm" else "anon"
+        if r.random() < 0.05:
+            part = "file"
         if part == "anon" or r.random() < 0.9:
             self.lock(page)
         which = r.randrange(4)
@@ -94,15 +98,41 @@ class Calls(Pokes):
             self.s.call(f"try_to_unmap_{part}", page, self.ttu(page))
         elif which == 2 and self.config["migration"]:
             self.s.walk(f"rmap_walk_{part}", page, Swap.FAIL, r.randrange(4))
-        elif page in self.filed:
+        elif which == 3 and page in self.filed:
             self.s.call("page_mkclean_file", self.filed[page][0], page)
 
     def cluster(self, page: Name) -> None:
         vmas = [k for k, v in self.vmas.items() if v[3] is not None]
         if vmas and self.pages_may_go(page):
-            check = self.r.choice([page, None])
+            check, vma = self.r.choice([page, None]), self.r.choice(vmas)
+            strange = self.stranger(vma) if self.r.random() < 0.15 else None
+            if self.r.random() < 0.3:
+                self.unlock()
             cursor, effort = self.r.choice([0, 0, 0x20000, 0x40000]), self.r.choice([1, 3, 40])
-            self.s.call("try_to_unmap_cluster", cursor, effort, self.r.choice(vmas), check)
+            self.s.call("try_to_unmap_cluster", cursor, effort, vma, check)
+            if strange:
+                self.s.run("set_pte", *strange)
+
+    def stranger(self, vma: Name) -> tuple[Name, int] | None:
+        """An anonymous page where none can be, and where that is."""
+        page, (mm, start, pages, _, _) = self.some_page("plain"), self.vmas[vma]
+        if page is None:
+            return None
+        va = start + PAGE * self.r.randrange(pages)
+        self.s.run("set_pte", mm, va, page, **self.bits(), special=self.r.random() < 0.3)
+        return mm, va
+
+    def nowhere(self, page: Name) -> None:
+        """All nonlinear mappings of its file are empty for once."""
+        vmas = [k for k, v in self.vmas.items() if page in self.filed and v[3] == self.filed[page][0]
+                and self.vma_now(k)["flags"] & VmFlag.NONLINEAR]
+        if vmas and self.may_link() and self.pages_may_go(page):
+            for vma in vmas:
+                self.s.run("vma_bounds", vma, self.vmas[vma][1], 0)
+            self.unmap(page)
+            if self.may_link():
+                for vma in vmas:
+                    self.s.run("vma_bounds", vma, self.vmas[vma][1], self.vmas[vma][2], self.vmas[vma][4])
 
     def account_more(self, page: Name) -> None:
         r, spot = self.r, self.spot(page)
@@ -111,7 +141,7 @@ class Calls(Pokes):
         vma, va = spot
         anon = page not in self.filed
         name = r.choice(["page_remove_rmap", "page_remove_rmap", "page_move_anon_rmap", "page_check_anon_rmap", "page_set_anon_rmap",
-                         "hugepage_set_anon_rmap"])
+                         "hugepage_set_anon_rmap", "outside"])
         if name == "page_remove_rmap" and self.now(page)["mapcount"] > 0:
             self.s.call(name, page)
         elif name == "page_move_anon_rmap" and anon and self.now(page)["mapcount"] > 0 and self.kinds[page] != "ksm":
@@ -119,44 +149,24 @@ class Calls(Pokes):
             self.s.call(name, page, vma, va)
         elif name == "page_check_anon_rmap" and self.kinds[page] == "plain" and r.random() < 0.2:
             self.s.call(name, page, vma, va)
+        elif name == "outside" and anon and r.random() < 0.6:
+            self.outside(page, vma)
         elif name.endswith("set_anon_rmap") and anon and (self.config["hugetlb_page"] or name[0] == "p"):
             self.s.call(name, page, vma, va, r.random() < 0.5)
 
-    # ------------------------------------------------------------ anon_vmas
-    def linking(self, page: Name) -> None:
-        r, vma = self.r, self.r.choice(list(self.vmas) or [None])
-        if vma is None:
-            return
-        which, lock = r.randrange(6), self.root_lock(vma)
-        if which == 0:
-            self.fail()
-            self.s.call("anon_vma_prepare", vma)
-        elif which == 1:
-            got = self.s.call("page_get_anon_vma", page)
-            if isinstance(got, int) and got in self.s.state()["anon_vmas"] and self.may_free() and r.random() < 0.9:
-                self.s.call("put_anon_vma", got)
-        elif which == 2:
-            got = self.s.call("page_lock_anon_vma", page)
-            if isinstance(got, int):
-                self.under_lock(got)
-        elif which == 3 and lock is not None:
-            serial = self.vma_now(vma)["anon_vma"]
-            if not isinstance(self.s.call("anon_vma_lock", serial), str):
-                self.under_lock(serial)
-        else:
-            self.s.help(r.random() < 0.5)
-
-    def under_lock(self, serial: int) -> None:
-        """Perhaps something that finds the lock taken; then it is free again."""
-        page = self.some_page()
-        if self.r.random() < 0.3 and page:
-            self.s.call("page_referenced", page, bool(self.now(page)["flags"] & LOCKED), None)
-        avs = self.s.state()["anon_vmas"]
-        root = avs.get(avs[serial]["root"]) if serial in avs else None
-        if root and root["lock"] == 1:
-            self.s.call("anon_vma_unlock", serial)
-        elif self.s.state()["held"]:
-            self.s.revive()
+    def outside(self, page: Name, vma: Name) -> None:
+        """A new page just before or behind the VMA, and one that moves to a VMA without an anon_vma."""
+        _, start, pages, _, _ = self.vmas[vma]
+        va = self.r.choice([start - PAGE, start + PAGE * pages])
+        bare = [k for k, v in self.vmas.items() if v[3] is None and not self.vma_now(k)["anon_vma"]]
+        if self.kinds[page] == "huge":
+            self.s.call("hugepage_add_new_anon_rmap", page, vma, va)
+        elif self.kinds[page] == "plain" and bare and self.now(page)["mapcount"] > 0:
+            self.lock(page)
+            other = self.r.choice(bare)
+            self.s.call("page_move_anon_rmap", page, other, self.vmas[other][1])
+        elif not self.now(page)["flags"] & 1 << 5:
+            self.s.call("page_add_new_anon_rmap", page, vma, va)
 
     # ------------------------------------------------------------ playing
     def walk(self) -> None:
@@ -165,7 +175,8 @@ class Calls(Pokes):
             return
         r = self.r.random()
         kinds = ((0.26, self.referenced), (0.5, self.unmap), (0.58, self.munlock), (0.64, self.mkclean), (0.68, self.rmap_walk),
-                 (0.8, self.one), (0.88, self.by_kind), (0.91, self.cluster), (0.96, self.account_more), (1.0, self.linking))
+                 (0.8, self.one), (0.88, self.by_kind), (0.905, self.cluster),
+                 (0.915, self.nowhere), (0.95, self.account_more), (1.0, self.linking))
         next(call for odd, call in kinds if r < odd)(page)
 
     def step(self) -> None:
@@ -177,7 +188,8 @@ class Calls(Pokes):
         elif r < 0.93:
             self.poke()
         else:
-            self.r.choice([self.page, self.page, self.unlock, self.vma, self.vma, self.fork, self.fork, self.mm, self.unlink])()
+            self.r.choice([self.page, self.page, self.unlock, self.vma, self.vma, self.fork, self.fork, self.mm,
+                           self.unlink, self.unlink])()
 
 
 def play(seed: int, steps: int) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from model.rmap_state import LOCKS
 from rmapemu import PageFlag, VmFlag
 from support.bench_script import Name
-from support.bench_world import LOCKED, LOCKED_OTHER, World
+from support.bench_world import LOCKED, LOCKED_OTHER, PAGE, World
 
 SWAPCACHE = 1 << 16
 SINGLE = ("lru_lock", "swap_lock", "mmlist_lock", "tree_lock")
@@ -18,6 +18,7 @@ class Pokes(World):
         self.items: list[Name] = []
         self.notifiers: list[Name] = []
         super().__init__(seed)
+        self.quiet = self.r.random() < 0.3
 
     # ------------------------------------------------------------ locks of others
     def is_held(self, lock: str, owner: Name | None) -> bool:
@@ -63,7 +64,9 @@ class Pokes(World):
 
     # ------------------------------------------------------------ what decides what a walk does
     def poke(self) -> None:
-        self.r.choice([self.poke_page, self.poke_page, self.poke_mm, self.poke_ksm, self.poke_group, self.poke_notifier, self.hold])()
+        pokes = [self.poke_page, self.poke_page, self.poke_mm, self.poke_ksm, self.poke_group, self.poke_notifier, self.hold]
+        # where nobody looks on, walks may be shorter
+        self.r.choice(pokes[:2] if self.quiet else pokes)()
 
     def poke_page(self) -> None:
         r, page = self.r, self.some_page()
@@ -74,9 +77,7 @@ class Pokes(World):
             bits = r.choice([PageFlag.hwpoison, PageFlag.dirty, PageFlag.mlocked, PageFlag.reclaim])
             self.s.run("flags", page, **{r.choice(["set", "clear", "clear"]): bits})
         elif what == 1 and page not in self.filed and not p["flags"] & SWAPCACHE:
-            offset = r.randrange(1, 60)
-            if (0, offset) not in self.s.state()["slots"]:
-                self.s.run("swapcache", page, 0, offset)
+            self.swap(page)
         elif what == 2 and self.arch == "s390":
             self.s.run("storage_key", page, r.choice([0, 2, 4, 6]))
         elif what == 3 and p["flags"] & SWAPCACHE:
@@ -93,13 +94,19 @@ class Pokes(World):
         elif what == 1:
             self.s.run("hiwater_rss", mm, r.randrange(9))
         elif what == 2:
-            self.s.run("set_swap_token", r.choice([mm, None]))
+            self.swap_token(mm)
         elif what == 3:
             self.s.run("set_current", r.choice([*self.mms, None]))
         else:
             vma = r.choice(list(self.vmas) or [None])
             if vma and self.vma_now(vma)["flags"] & VmFlag.NONLINEAR:
                 self.s.run("cursor", vma, r.choice([0, 0x20000, 0x40000]))
+
+    def swap_token(self, mm: Name) -> None:
+        """Its owner's pages count as used while its mmap_sem is held, other than by itself."""
+        self.s.run("set_swap_token", self.r.choice([mm, mm, None]))
+        if self.r.random() < 0.5 and not self.s.state()["mms"][self.s.names[mm].pid]["mmap_sem_other"]:
+            self.take("mmap_sem", mm, self.r.choice("rw"))
 
     def poke_ksm(self) -> None:
         r, page = self.r, self.some_page("ksm")
@@ -115,7 +122,8 @@ class Pokes(World):
             if spot and self.vma_now(spot[0])["anon_vma"] in self.s.state()["anon_vmas"]:
                 self.items.append(self.name("item"))
                 serial = self.vma_now(spot[0])["anon_vma"]
-                self.s.run("rmap_item", self.nodes[page], self.vmas[spot[0]][0], spot[1], serial, to=self.items[-1])
+                va = spot[1] + PAGE * r.choice([0, 0, 0, 40, -40])     # some are of what is unmapped by now
+                self.s.run("rmap_item", self.nodes[page], self.vmas[spot[0]][0], va, serial, to=self.items[-1])
 
     def poke_group(self) -> None:
         r, page = self.r, self.some_page()

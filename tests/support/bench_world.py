@@ -10,11 +10,11 @@ from support.bench_script import Name, Script
 
 START, HUGE_START = 0x200000, 0x40000000
 PAGE = 4096
-SLOT = 64 * PAGE                # small VMAs begin at multiples of this
+SLOT = 64 * PAGE                # a small VMA lies in one
 LOCKED, LOCKED_OTHER = 1 << 0, 1 << 28
 CONFIGS: list[dict[str, bool]] = [
-    {}, {}, {}, {"debug_vm": False}, {"migration": False}, {"cluster_mlock_fix": True}, {"cgroup_mem": False}, {"hugetlb_page": False},
-    {"debug_vm": False, "migration": False},
+    {}, {}, {}, {"debug_vm": False}, {"migration": False}, {"cluster_mlock_fix": True}, {"cluster_mlock_fix": True},
+    {"cgroup_mem": False}, {"hugetlb_page": False}, {"debug_vm": False, "migration": False},
 ]
 
 
@@ -89,6 +89,8 @@ class World:
         for flag, odd in odds.items():
             if self.r.random() < odd:
                 flags |= flag
+        if flags & VmFlag.NONLINEAR and self.r.random() < 0.2:
+            flags |= VmFlag.LOCKED
         return int(flags)
 
     def free_at(self, mm: Name, start: int, pages: int) -> bool:
@@ -109,7 +111,8 @@ class World:
         if self.r.random() < 0.2:
             self.huge_vma(mm)
             return
-        pages, start = self.r.choice([1, 2, 3, 5, 33, 40, 64]), START + SLOT * self.r.randrange(12)
+        # clusters of nonlinear ones begin before some
+        pages, start = self.r.choice([1, 2, 3, 5, 33, 40]), START + SLOT * self.r.randrange(12) + PAGE * self.r.choice([0, 0, 0, 3, 17])
         if not self.free_at(mm, start, pages):
             return
         file = self.r.choice(list(self.files)) if self.r.random() < 0.5 else None
@@ -120,7 +123,8 @@ class World:
         pages = self.huge_pages * self.r.choice([1, 2])
         start = HUGE_START + self.huge_pages * PAGE * self.r.randrange(4)
         if self.free_at(mm, start, pages):
-            flags = self.flags(None) | (VmFlag.HUGETLB if self.config["hugetlb_page"] and self.r.random() < 0.5 else 0)
+            # by hand also where the kernel has no hugetlb pages
+            flags = self.flags(None) | (VmFlag.HUGETLB if self.r.random() < 0.5 else 0)
             self.new_vma(mm, start, pages, int(flags), start // PAGE, None)
 
     def new_vma(self, mm: Name, start: int, pages: int, flags: int, pgoff: int, file: Name | None) -> None:
@@ -184,8 +188,16 @@ class World:
             self.s.run("page", kind, to=name)
         self.kinds[name] = kind
         self.s.run("count", name, 300)
+        if kind == "plain" and self.r.random() < 0.5:
+            self.swap(name)
         if self.r.random() < 0.5 and kind != "huge":
             self.s.run("lru", name, self.r.choice(["inactive", "active"]) + ("_file" if kind == "regular" else "_anon"))
+
+    def swap(self, page: Name) -> None:
+        """Into the swap cache."""
+        offset = self.r.randrange(1, 60)
+        if (0, offset) not in self.s.state()["slots"] and not self.s.state()["held_other"]:
+            self.s.run("swapcache", page, 0, offset)
 
     def refill(self) -> None:
         """References, so that no page is freed."""
@@ -241,7 +253,7 @@ class World:
         thp = self.kinds[page] == "thp"
         tables = self.s.state()["mms"][self.s.names[mm].pid]["tables"]
         if (0, va) not in tables:
-            self.s.run("set_pmd", mm, va, page, **self.bits(), splitting=thp and self.r.random() < 0.2)
+            self.s.run("set_pmd", mm, va, page, **self.bits(), splitting=thp and self.r.random() < 0.4)
 
     def account(self, page: Name, vma: Name, va: int) -> None:
         p, r = self.now(page), self.r
