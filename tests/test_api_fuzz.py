@@ -20,7 +20,7 @@ SHOWN = 25
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + MANY))
-@pytest.mark.parametrize("mode", ["plain", "lab"])
+@pytest.mark.parametrize("mode", ["plain", "lab", "closed"])
 def test_no_call_crashes_and_only_documented_exceptions_come_out(tmp_path, seed, mode):
     log = tmp_path / "calls"
     command = [sys.executable, str(SCRIPT), str(seed), str(CALLS), str(log), mode]

@@ -127,6 +127,7 @@ cdef class Machine(MachineView):
         """swapon(2): one more swap area of so many bytes; a higher priority is used first."""
         cdef uint64_t a[2]
         cdef int64_t r
+        self.usable()
         a[0] = <uint64_t>parse_size(size, "swap")
         a[1] = <uint64_t><int64_t>parse_int(priority, "priority", -1, 32767)
         if a[0] < <uint64_t>2 << self.m.page_shift:

@@ -151,6 +151,7 @@ cdef class RmapLink(Bench):
         return self._run(op, NOT_ASKED, NOT_ASKED, <uint64_t>self.av(anon_vma), a)
 
     cdef object _unlock(self, op_t op, object number):
+        self.open()
         if self.av(number).root.lock != LOCK_HELD:
             raise ValueError(f"the lock of anon_vma {number} is not held")
         self._av_op(op, number)

@@ -49,6 +49,7 @@ cdef class Sysctl:
 
     def __setitem__(self, str name, value):
         cdef int number = _number(name)
+        self.machine.usable()
         name = SYSCTL[number]
         shown = _shown(name)
         value = parse_int(value, shown)
@@ -56,7 +57,6 @@ cdef class Sysctl:
             raise ValueError(f"{shown}={value}: expected 0 to {_LIMITS.get(name, 'any positive number')}")
         if name == "min_free_kbytes" and value << 10 >= <uint64_t>self.machine.m.nr_frames << self.machine.m.page_shift:
             raise ValueError(f"min_free_kbytes={value}: more than there is memory")
-        self.machine.usable()
         (<uint64_t*>&self.machine.m.sysctl)[number] = value
         if name == "min_free_kbytes":
             self.machine.call(op_wmarks, NULL)

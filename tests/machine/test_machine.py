@@ -188,3 +188,14 @@ def test_meminfo_adds_up(machine):
     assert info["AnonPages"] == 8 * kb == stat["nr_anon_pages"] * kb
     assert info["MemFree"] + info["AnonPages"] + info["PageTables"] == info["MemTotal"]
     assert info["SwapTotal"] == info["SwapFree"]
+
+
+def test_a_closed_machine_answers_every_call_with_a_value_error():
+    machine = Machine(memory="16M")
+    rmap, sysctl = machine.rmap, machine.sysctl
+    machine.close()
+    calls = [lambda: machine.swapon("1M"), lambda: rmap.anon_vma_unlock(1), lambda: rmap.page_unlock_anon_vma(1)]
+    calls += [lambda: setattr(sysctl, "min_free_kbytes", 100), lambda: setattr(sysctl, "swappiness", 1), lambda: sysctl.swappiness]
+    for call in calls:
+        with pytest.raises(ValueError, match="the machine is closed"):
+            call()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random calls of the whole public API: ``python fuzz.py SEED CALLS LOG lab|plain``, in a process of its own.
+"""Random calls of the whole public API: ``python fuzz.py SEED CALLS LOG lab|plain|closed``, in a process of its own.
 
 Arguments are made by the name of the parameter: mostly sensible ones, sometimes anything. The calls go to LOG, so that
 the last line names the call that killed the interpreter. What comes out must be a documented exception. ``plain`` leaves
 out the workbench and the functions of the reverse map, which can be called on any state: then no call may find a bug
-of the kernel, and ``Machine.check`` holds.
+of the kernel, and ``Machine.check`` holds. ``closed`` calls everything after its machine has been closed.
 """
 
 import faulthandler
@@ -191,7 +191,18 @@ class Fuzz:
 
     def step(self):
         machine = self.r.choice(self.machines)
-        target = self.target(machine)
+        self.step_on(machine, self.target(machine))
+        self.renew(machine)
+
+    def close_all(self):
+        """From now on everything belongs to a machine that is closed, the arguments too; what there was of them."""
+        found = []
+        for machine in self.machines:
+            found += [(machine, x) for x in (machine, machine.lab, machine.rmap, machine.sysctl, machine.cost, *self.pool[machine])]
+            machine.close()
+        return found
+
+    def step_on(self, machine, target):
         name = self.method(target)
         self.count += 1
         try:
@@ -203,7 +214,6 @@ class Fuzz:
         except (AttributeError, KeyError):
             if type(target).__name__ != "Sysctl" and not name.startswith("__"):
                 raise
-        self.renew(machine)
 
     def call(self, machine, target, name):
         attribute = getattr(type(target), name, None)
@@ -271,9 +281,13 @@ def describe(value):
 
 def main(seed, calls, log, mode):
     faulthandler.enable()
-    fuzz = Fuzz(int(seed), mode == "lab", os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    fuzz = Fuzz(int(seed), mode != "plain", os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    gone = fuzz.close_all() if mode == "closed" else []
     for _ in range(int(calls)):
-        fuzz.step()
+        if gone:
+            fuzz.step_on(*fuzz.r.choice(gone))
+        else:
+            fuzz.step()
 
 
 if __name__ == "__main__":
