@@ -281,10 +281,10 @@ def bench_counters() -> None:
         timing.referenced(pfn)
         with m.measure() as cost:
             timing.referenced(pfn)
-        assert sum(v >= pages for v in cost.as_dict().values()) == 8, "as many as Timing.counting makes again"
+        assert sum(v >= pages for v in cost.as_dict().values()) == 8, "three of a walk, four of a hit, and the levels"
         took = interleave({"once": lambda: timing.counting(pfn, False, rounds), "twice": lambda: timing.counting(pfn, True, rounds)})
     report(
-        "page_referenced of a singly mapped page, ns: it increments eight counters; with eight more after each call",
+        "page_referenced of a singly mapped page, ns: it counts eight things in three words; with three more words after each call",
         ["as it is", "counted twice", "ratio", "wanted at most"],
         [
             [

@@ -6,6 +6,7 @@
 from libc.stdint cimport uint64_t, uint32_t, uint16_t, uint8_t, int64_t
 from libc.stdlib cimport calloc, free
 import numpy as np
+from rmapemu.hw.costs cimport settled
 from rmapemu.hw.ops cimport Backend, hw_t, hw_ops, addr_space, leaf_cache
 from rmapemu.hw.pte cimport mk_pte
 
@@ -85,7 +86,8 @@ cdef class Mmu:
     @property
     def cost(self):
         """Counters as a dict."""
-        return self.b.hw.cost
+        cost = settled(&self.b.hw.cost)
+        return {name: n for name, n in cost.items() if not name.startswith("plain_")}
 
     @property
     def table_frames(self):

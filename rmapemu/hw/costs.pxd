@@ -21,7 +21,7 @@ cdef enum:  # lock_class            # the order of the comment that opens mm/rma
     LOCK_TREE                   # mapping->tree_lock
     NR_LOCK_CLASSES
 
-cdef struct costs_t:            # every field a uint64: machine/costs.pyx reads it as an array, in this order
+cdef struct costs_t:            # every field a uint64: mm/vmstat.pyx reads it as an array, in this order
     # --- the hardware
     uint64_t accesses           # addresses accessed through the MMU
     uint64_t tlb_misses         # accesses that no TLB entry served
@@ -49,3 +49,20 @@ cdef struct costs_t:            # every field a uint64: machine/costs.pyx reads 
     uint64_t objects_freed
     uint64_t bytes_allocated
     uint64_t bytes_freed
+    # --- not shown: what always goes up together on a plain walk is counted in one word, and taken apart when somebody looks
+    uint64_t plain_walks        # rmap_walks, rcu_read_lock, locks[LOCK_ANON_VMA]
+    uint64_t plain_hits         # entries found: vmas_visited, ptes_examined, ptes_matched, locks[LOCK_PTL]
+
+cdef inline costs_t settled(const costs_t* counted) noexcept nogil:
+    """The counters as they are shown."""
+    cdef costs_t c = counted[0]
+    c.rmap_walks += c.plain_walks
+    c.rcu_read_lock += c.plain_walks
+    c.locks[<int>LOCK_ANON_VMA] += c.plain_walks
+    c.vmas_visited += c.plain_hits
+    c.ptes_examined += c.plain_hits
+    c.ptes_matched += c.plain_hits
+    c.locks[<int>LOCK_PTL] += c.plain_hits
+    c.plain_walks = 0
+    c.plain_hits = 0
+    return c

@@ -102,7 +102,7 @@ cdef struct hw_ops:
     # *seen says how far it came (SEEN_*): whether the kernel would have taken the page table lock depends on it.
     uint64_t* (*check_address)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, int* seen) noexcept nogil
     # check_address + ptep_clear_flush_young in one: the old young bit (0, 1), else -1 not present (no lock would be taken),
-    # -2 present but another frame. c may be NULL.
+    # -2 present but another frame. c may be NULL. What is found counts as one of cost.plain_hits (0, 1).
     int (*referenced)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
     # the same for n <= BATCH_MAX pages of one address space, young[i] being 1 where one was; how many entries were present
     int (*referenced_batch)(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil

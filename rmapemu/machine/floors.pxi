@@ -41,15 +41,10 @@ cdef extern from *:
     ctypedef uint64_t volatile_t "rm_volatile_t"
 
 
-cdef inline void count_eight(volatile_t* c) noexcept nogil:
+cdef inline void count_three(volatile_t* c) noexcept nogil:
     c[0] += 1
     c[1] += 1
     c[2] += 1
-    c[3] += 1
-    c[4] += 1
-    c[5] += 1
-    c[6] += 1
-    c[7] += 1
 
 
 # ---------------------------------------------------------------- entries of a table, from the top

@@ -11,7 +11,6 @@ from rmapemu.mm.compound cimport compound_order
 from rmapemu.mm.swapfile cimport swap_count
 from rmapemu.mm.types cimport *
 
-from rmapemu.mm.vmstat import COST_NAMES
 
 cdef dict DECODED = {}          # (arch, level) -> entry -> Pte: the same few entries come again and again
 
@@ -144,7 +143,7 @@ def rmap_state(Machine machine not None):
         mms[pid] = mm_of(machine, mm, decoded)
         for i in range(mm.map_count):
             vmas[mm.vmas[i].serial] = vma_of(mm.vmas[i])
-    costs = dict(zip(COST_NAMES, [(<uint64_t*>&m.hw.cost)[i] for i in range(sizeof(m.hw.cost) // 8)]))
+    costs = machine.cost.as_dict()
     # levels walked are the hardware's affair
     del costs["table_levels"]
     return {
@@ -156,7 +155,8 @@ def rmap_state(Machine machine not None):
         "mmlist": mmlist_of(m), "current": m.current.pid if m.current != NULL else 0,
         "swap_token": m.swap_token_mm.pid if m.swap_token_mm != NULL else 0,
         "held_other": m.other_mask, "held": m.held_mask, "warnings": m.warnings, "dead": m.dead,
-        "allocated": [m.kmem[i].allocated for i in range(<uint32_t>KMEM_SWAP_COUNT)], "live": [m.kmem[i].live for i in range(<uint32_t>KMEM_SWAP_COUNT)],
+        "allocated": [m.kmem[i].allocated for i in range(<uint32_t>KMEM_SWAP_COUNT)],
+        "live": [m.kmem[i].live for i in range(<uint32_t>KMEM_SWAP_COUNT)],
         "fail": [m.fail.nth, m.fail.count, m.fail.kind_mask, m.fail.gfp_mask, m.fail.failed],
         "cost": costs, "vmstat": machine.vmstat,
     }

@@ -276,11 +276,11 @@ cdef class Timing:
 
     # ------------------------------------------------------------ counters
     def counting(self, const uint32_t[::1] pfn, bint twice, int rounds=1):
-        """page_referenced of each page in turn; with `twice`, eight more counters are incremented after each, as many as a walk over one
-        VMA does itself, so that what counting costs where it happens can be read off. Returns seconds.
+        """page_referenced of each page in turn; with `twice`, three more words are incremented after each, as many as a walk over one VMA
+        does itself (plain_walks, plain_hits, table_levels), so that what counting costs in place can be read off. Returns seconds.
         """
         cdef machine* m = self.machine.m
-        cdef uint64_t counter[8]
+        cdef uint64_t counter[3]
         cdef volatile_t* c = <volatile_t*>counter
         cdef uint64_t flags
         cdef double t
@@ -295,6 +295,6 @@ cdef class Timing:
                 for i in range(pfn.shape[0]):
                     page_referenced(m, pfn[i], 0, 0, &flags)
                     if twice:
-                        count_eight(c)
+                        count_three(c)
             t = now() - t
         return t

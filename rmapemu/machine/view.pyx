@@ -6,14 +6,12 @@ import numpy as np
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport uint64_t, int64_t, uint8_t
-from libc.string cimport memcpy
-from rmapemu.hw.costs cimport costs_t
 from rmapemu.machine.base cimport MachineBase
 from rmapemu.mm.machine cimport kmem_footprint
 from rmapemu.mm.types cimport *
-from rmapemu.mm.vmstat cimport read_vm_events, read_zone_stats
+from rmapemu.mm.vmstat cimport read_costs, read_vm_events, read_zone_stats
 
-from rmapemu.machine.costs import Cost, Measure
+from rmapemu.machine.costs import NR_COSTS, Cost, Measure
 from rmapemu.machine.names import CONFIG, LRU
 from rmapemu.machine.sizes import parse_int
 from rmapemu.mm.vmstat import VM_EVENT_NAMES, ZONE_STAT_NAMES
@@ -73,9 +71,9 @@ cdef class MachineView(MachineBase):
     def cost(self):
         """The counters of every operation so far, as a Cost."""
         self.readable()
-        values = np.empty(sizeof(costs_t) // 8, dtype=np.uint64)
+        values = np.empty(NR_COSTS, dtype=np.uint64)
         cdef uint64_t[::1] into = values
-        memcpy(&into[0], &self.m.hw.cost, sizeof(costs_t))
+        read_costs(self.m, &into[0])
         return Cost(values)
 
     def measure(self):

@@ -26,10 +26,8 @@ cdef inline vm_area_struct* only_plain_vma(machine* m, const page* p) noexcept n
 cdef void referenced_run(machine* m, mm_struct* mm, const uint64_t* va, const uint32_t* pfn, int n, int8_t* referenced) noexcept nogil:
     """Pages that one mm maps, or none does: the locks of their walks are counted, and the page table lock where an entry is present."""
     cdef int i
-    m.hw.cost.rmap_walks += n
-    m.hw.cost.rcu_read_lock += n
+    m.hw.cost.plain_walks += n
     m.hw.cost.vmas_visited += n
-    m.hw.cost.locks[LOCK_ANON_VMA] += n
     m.hw.cost.locks[LOCK_PTL] += m.hw.ops.referenced_batch(&m.hw, &mm.hw, va, pfn, n, <uint8_t*>referenced)
     if m.hw.skey != NULL:
         for i in range(n):

@@ -101,10 +101,10 @@ cdef inline int plain_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint64_
     """page_referenced_one of a VMA neither locked nor read in sequence, in one operation of the arch: the old young bit, -1 where the
     page is not mapped. The page table lock is taken once an entry is present, its own page's or not."""
     cdef int young = m.hw.ops.referenced(&m.hw, &vma.vm_mm.hw, va, pfn, &vma.leaf)
-    if young == -1:
-        return -1
-    m.hw.cost.locks[LOCK_PTL] += 1
-    if young < 0:
+    if rm_unlikely(young < 0):
+        # what is found is counted by the arch, as one of plain_hits
+        m.hw.cost.vmas_visited += 1
+        m.hw.cost.locks[LOCK_PTL] += young == -2
         return -1
     if young:
         vm_flags[0] |= vma.vm_flags
@@ -161,16 +161,16 @@ cdef inline int plain_referenced_anon(machine* m, uint32_t pfn, anon_vma* av, ui
     cdef uint64_t offset
     cdef int left = p.mapcount
     cdef int young, referenced = 0
-    m.hw.cost.rcu_read_lock += 1
-    m.hw.cost.locks[LOCK_ANON_VMA] += 1
+    m.hw.cost.plain_walks += 1
     while avc != NULL:
         vma = avc.vma
         if rm_unlikely(vma.vm_flags & (VM_LOCKED | VM_SEQ_READ | VM_HUGETLB)):
             return referenced + rest_of_walk(m, pfn, av, avc, left, vm_flags)
-        m.hw.cost.vmas_visited += 1
         # vma_address
         offset = (p.index - vma.vm_pgoff) << m.page_shift
-        if offset < vma.vm_end - vma.vm_start:
+        if rm_unlikely(offset >= vma.vm_end - vma.vm_start):
+            m.hw.cost.vmas_visited += 1
+        else:
             young = plain_one(m, pfn, vma, vma.vm_start + offset, vm_flags)
             if young >= 0:
                 referenced += young
@@ -234,11 +234,11 @@ cdef int page_referenced(machine* m, uint32_t pfn, int is_locked, uint32_t memcg
     if p.mapcount <= 0 or p.mapping >> PAGE_MAPPING_SHIFT == 0:
         return 0
     if rm_likely(p.mapping & PAGE_MAPPING_FLAGS == PAGE_MAPPING_ANON):
-        m.hw.cost.rmap_walks += 1
         av = page_anon_vma(m, p)
         if rm_likely(memcg == 0 and plain_walks(m) and plain_page(p)):
             referenced = plain_referenced_anon(m, pfn, av, vm_flags)
         else:
+            m.hw.cost.rmap_walks += 1
             referenced = page_referenced_anon(m, pfn, memcg, vm_flags)
     else:
         referenced = referenced_other(m, pfn, is_locked, memcg, vm_flags)

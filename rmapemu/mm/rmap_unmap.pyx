@@ -160,7 +160,8 @@ cdef int rest_of_walk(machine* m, uint32_t pfn, anon_vma* av, anon_vma_chain* av
     """A plain walk has met what is not: from here on under the anon_vma's lock, which is counted already."""
     cdef int ret
     m.hw.cost.locks[LOCK_ANON_VMA] -= 1
-    anon_vma_lock(m, av)
+    # as page_lock_anon_vma takes it
+    mutex_trylock(m, &av.root.lock, LOCK_ANON_VMA, av.root)
     ret = walk_anon(m, pfn, avc, TTU_UNMAP)
     anon_vma_unlock(m, av)
     return ret

@@ -5,7 +5,7 @@
 # pgpgin and pgpgout are kept in KiB, the unit in which /proc/vmstat shows them; of the zones' events only normal's exist.
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
-from rmapemu.hw.costs cimport NR_LOCK_CLASSES, costs_t
+from rmapemu.hw.costs cimport NR_LOCK_CLASSES, costs_t, settled
 from rmapemu.mm.types cimport *
 
 ZONE_STAT_NAMES = (
@@ -36,7 +36,7 @@ COST_NAMES = (
 )
 
 if not (len(ZONE_STAT_NAMES) == NR_VM_ZONE_STAT_ITEMS and len(VM_EVENT_NAMES) == NR_VM_EVENT_ITEMS and len(LOCK_NAMES) == NR_LOCK_CLASSES
-        and len(COST_NAMES) * 8 == sizeof(costs_t)):
+        and (len(COST_NAMES) + 2) * 8 == sizeof(costs_t)):
     raise ImportError("rmapemu.mm.vmstat: the names do not match the counters")
 
 
@@ -54,4 +54,5 @@ cdef void read_vm_events(machine* m, uint64_t* out) noexcept nogil:
 
 cdef void read_costs(machine* m, uint64_t* out) noexcept nogil:
     """out[len(COST_NAMES)]."""
-    memcpy(out, &m.hw.cost, sizeof(costs_t))
+    cdef costs_t c = settled(&m.hw.cost)
+    memcpy(out, &c, sizeof(costs_t) - 2 * sizeof(uint64_t))

@@ -8,6 +8,7 @@ from libc.stdint cimport uint64_t, uint32_t, uint8_t, int64_t
 from libc.stdlib cimport calloc, free
 import numpy as np
 
+from rmapemu.hw.costs cimport costs_t, settled
 from rmapemu.hw.ops cimport ACCESS_EXEC, addr_space, hw_ops
 from rmapemu.hw.pte cimport pte_present
 from rmapemu.machine.machine cimport Machine
@@ -124,6 +125,7 @@ cdef inline uint64_t rss_of(const mm_struct* mm) noexcept nogil:
 cdef void sample(const loop_t* l, uint64_t* out) noexcept nogil:
     cdef const machine* m = l.m
     cdef const uint64_t* e = <const uint64_t*>m.vm_events
+    cdef costs_t cost = settled(&m.hw.cost)
     cdef uint64_t rss = 0
     cdef uint32_t i
     out[0] = l.done
@@ -138,8 +140,8 @@ cdef void sample(const loop_t* l, uint64_t* out) noexcept nogil:
     out[9] = e[PGDEACTIVATE]
     out[10] = e[PSWPIN]
     out[11] = e[PSWPOUT]
-    out[12] = m.hw.cost.rmap_walks
-    out[13] = m.hw.cost.vmas_visited
+    out[12] = cost.rmap_walks
+    out[13] = cost.vmas_visited
     out[14] = m.zones[0].vm_stat[NR_FREE_PAGES]
     for i in range(<uint32_t>NR_LRU_LISTS):
         out[15 + i] = m.zones[0].vm_stat[NR_LRU_BASE + i]

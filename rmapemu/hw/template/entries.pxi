@@ -47,11 +47,14 @@ cdef uint64_t* check_address(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, 
 
 cdef int referenced(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil:
     cdef const pt_format* f = FMT(h)
-    cdef int seen
-    cdef uint64_t* p = check(f, h, s, va, pfn, c, &seen)
-    if p == NULL:
-        return -2 if seen == SEEN_OTHER else -1
-    return clear_young(f, h, s, va, p)
+    cdef uint64_t* p = kernel_walk(f, h, s, va, c)
+    if rm_unlikely(p == NULL):
+        return -1
+    if rm_likely(pte_present(f, p[0]) and pte_pfn(f, p[0]) == pfn):
+        h.cost.plain_hits += 1
+        return clear_young(f, h, s, va, p)
+    h.cost.ptes_examined += 1
+    return -2 if pte_present(f, p[0]) else -1
 
 # All walks first: the entries are on their way from memory while the next ones are looked for.
 cdef int referenced_batch(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil:
