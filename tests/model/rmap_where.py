@@ -22,10 +22,11 @@ class Where(Link):
         return va if v["start"] <= va < v["end"] else None
 
     def linear(self, v: Dict, va: int) -> int:
-        """linear_page_index."""
+        """linear_page_index; of an address before the VMA too, which is far behind it in unsigned arithmetic."""
+        offset = (va - v["start"]) & (1 << 64) - 1
         if v["flags"] & VM_HUGETLB and self.config["hugetlb_page"]:
-            return ((va - v["start"]) >> self.shift) + (v["pgoff"] >> self.shift - 12)
-        return (va - v["start"]) // PAGE + v["pgoff"]
+            return (offset >> self.shift) + (v["pgoff"] >> self.shift - 12)
+        return offset // PAGE + v["pgoff"]
 
     def page_address_in_vma(self, pfn: int, serial: int) -> int | None:
         p, v = self.pages[pfn], self.vmas[serial]

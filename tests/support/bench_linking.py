@@ -17,7 +17,7 @@ class Linking(Pokes):
         r, vma = self.r, self.r.choice(list(self.vmas) or [None])
         if vma is None:
             return
-        which, lock = r.randrange(8), self.root_lock(vma)
+        which, lock = r.randrange(9), self.root_lock(vma)
         if which == 0:
             self.fail()
             self.s.call("anon_vma_prepare", vma)
@@ -36,6 +36,8 @@ class Linking(Pokes):
             self.one_by_one(vma)
         elif which == 5 and lock is not None:
             self.roots(vma)
+        elif which == 6:
+            self.whole_tree(vma)
         else:
             self.s.help(r.random() < 0.5)
 
@@ -50,11 +52,26 @@ class Linking(Pokes):
             self.s.call("get_anon_vma", serial)
             self.references.append(serial)
 
-    def put_one(self) -> None:
-        """A reference goes, perhaps the last one, and perhaps while someone else still has the lock."""
-        if not self.references or not self.may_free() or self.r.random() < 0.5:
+    def whole_tree(self, vma: Name) -> None:
+        """All VMAs go that have to do with a VMA's root, and last of all a reference to its own anon_vma."""
+        avs, serial = self.s.state()["anon_vmas"], self.vma_now(vma)["anon_vma"]
+        if len(self.vmas) < 4 or serial not in avs or avs[serial]["root"] not in avs or not self.may_free() or not self.may_link():
             return
-        serial = self.references.pop(self.r.randrange(len(self.references)))
+        root = avs[serial]["root"]
+        self.s.call("get_anon_vma", serial)
+        for other in [k for k in self.vmas if any(av in avs and avs[av]["root"] == root for av in self.vma_now(k)["chain"])]:
+            self.s.call("unlink_anon_vmas", other)
+            if not self.vma_now(other)["chain"]:
+                self.s.run("vma_remove", other)
+                del self.vmas[other]
+        self.put(serial)
+
+    def put_one(self) -> None:
+        if self.references and self.may_free() and self.r.random() < 0.5:
+            self.put(self.references.pop(self.r.randrange(len(self.references))))
+
+    def put(self, serial: int) -> None:
+        """A reference goes, perhaps the last one, and perhaps while someone else still has the lock."""
         avs = self.s.state()["anon_vmas"]
         if serial in avs and avs[serial]["refcount"] > 0 and avs[serial]["root"] in avs:
             if self.s.model.helpful and self.r.random() < 0.3 and avs[avs[serial]["root"]]["lock"] == 0:
