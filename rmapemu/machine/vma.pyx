@@ -61,9 +61,13 @@ cdef bint is_linked(mm_struct* mm, vm_area_struct* v) noexcept nogil:
     return False
 
 
+cdef enum:
+    PSS_SHIFT = 12
+
+
 cdef struct smap_t:             # pages, as /proc/PID/smaps counts them
     uint64_t rss, shared_clean, shared_dirty, private_clean, private_dirty, referenced, anonymous, swap
-    double pss
+    uint64_t pss                # bytes << PSS_SHIFT: each page's share is cut off there, and the sum to whole kB, as in v3.2
 
 
 cdef void count_entry(machine* m, vm_area_struct* v, uint64_t e, smap_t* s) noexcept nogil:
@@ -88,7 +92,7 @@ cdef void count_entry(machine* m, vm_area_struct* v, uint64_t e, smap_t* s) noex
     else:
         s.private_dirty += dirty
         s.private_clean += not dirty
-    s.pss += 1.0 / (p.mapcount if p.mapcount > 0 else 1)
+    s.pss += (<uint64_t>1 << m.page_shift << PSS_SHIFT) // <uint64_t>(p.mapcount if p.mapcount > 0 else 1)
 
 
 cdef void count_vma(machine* m, vm_area_struct* v, smap_t* s) noexcept nogil:
@@ -179,13 +183,14 @@ cdef class Vma:
         s.rss = s.shared_clean = s.shared_dirty = s.private_clean = s.private_dirty = s.referenced = s.anonymous = s.swap = 0
         s.pss = 0
         count_vma(m, v, &s)
+        pss = s.pss >> (10 + PSS_SHIFT)
         sizes = {
-            "Size": (v.vm_end - v.vm_start) >> m.page_shift, "Rss": s.rss, "Pss": s.pss, "Shared_Clean": s.shared_clean,
+            "Size": (v.vm_end - v.vm_start) >> m.page_shift, "Rss": s.rss, "Pss": 0, "Shared_Clean": s.shared_clean,
             "Shared_Dirty": s.shared_dirty, "Private_Clean": s.private_clean, "Private_Dirty": s.private_dirty,
             "Referenced": s.referenced, "Anonymous": s.anonymous, "Swap": s.swap, "KernelPageSize": 1, "MMUPageSize": 1,
-            "Locked": s.pss if v.vm_flags & VM_LOCKED else 0,
         }
-        return {name: int(pages * kb) for name, pages in sizes.items()}
+        kilobytes = {name: int(pages * kb) for name, pages in sizes.items()}
+        return kilobytes | {"Pss": pss, "Locked": pss if v.vm_flags & VM_LOCKED else 0}
 
     def __str__(self):
         flags = self.vm_flags

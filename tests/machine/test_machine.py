@@ -199,3 +199,16 @@ def test_a_closed_machine_answers_every_call_with_a_value_error():
     for call in calls:
         with pytest.raises(ValueError, match="the machine is closed"):
             call()
+
+
+def test_pss_is_cut_off_to_whole_kilobytes_as_in_v3_2(arch):
+    with Machine(arch, "16M") as m:
+        process = m.spawn()
+        vma = process.mmap(3 * m.page_size)
+        process.access([vma.start + i * m.page_size for i in range(3)], "w")
+        assert vma.smaps()["Pss"] == 12
+        process.fork()
+        process.fork()
+        assert vma.smaps()["Pss"] == 3  # three thirds of 4 kB, less what each lost
+        process.mlock(vma.start, 3 * m.page_size)
+        assert vma.smaps()["Locked"] == vma.smaps()["Pss"]
