@@ -11,10 +11,10 @@ from rmapemu.mm.machine cimport kmem_footprint
 from rmapemu.mm.types cimport *
 from rmapemu.mm.vmstat cimport read_costs, read_vm_events, read_zone_stats
 
-from rmapemu.machine.costs import NR_COSTS, Cost, Measure
+from rmapemu.machine.costs import Cost, Measure
 from rmapemu.machine.names import CONFIG, LRU
 from rmapemu.machine.sizes import parse_int
-from rmapemu.mm.vmstat import VM_EVENT_NAMES, ZONE_STAT_NAMES
+from rmapemu.mm.vmstat import COST_NAMES, VM_EVENT_NAMES, ZONE_STAT_NAMES
 
 PAGE_DTYPE = np.dtype([
     ("flags", "u4"), ("mapcount", "i4"), ("count", "i4"), ("mapping", "u4"), ("index", "u8"), ("next", "u4"), ("prev", "u4"),
@@ -71,7 +71,7 @@ cdef class MachineView(MachineBase):
     def cost(self):
         """The counters of every operation so far, as a Cost."""
         self.readable()
-        values = np.empty(NR_COSTS, dtype=np.uint64)
+        values = np.empty(len(COST_NAMES), dtype=np.uint64)
         cdef uint64_t[::1] into = values
         read_costs(self.m, &into[0])
         return Cost(values)
