@@ -4,7 +4,7 @@
 # Kernel: mm/vmscan.c (v3.2), isolate_lru_pages, putback_lru_pages, shrink_inactive_list, shrink_active_list.
 # No lumpy reclaim, no compaction; nothing congests, nobody else isolates.
 from libc.stdint cimport int8_t, uint32_t, uint64_t
-from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.mm.atomic cimport atomic_dec, atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
@@ -43,6 +43,14 @@ cdef void putback_lru_pages(machine* m, zone* z, const uint32_t* pfn, int n) noe
     spin_lock(m, LOCK_LRU)
     for i in range(n):
         p = &m.pages[pfn[i]]
+        # an anonymous page that somebody has beside us
+        if rm_likely((p.flags & (PG_lru | PG_mlocked | PG_unevictable | PG_swapbacked)) == PG_swapbacked and p.count > 1 and PageAnon(p)):
+            lru = (p.flags & PG_active) != 0
+            p.flags |= PG_lru
+            p.count -= 1
+            add_page_to_lru_list(m, z, pfn[i], lru)
+            z.reclaim_stat.recent_rotated[0] += lru
+            continue
         VM_BUG_ON(m, p.flags & PG_lru, b"PageLRU(page)", b"putback_lru_pages")
         if rm_unlikely(not evictable(m, pfn[i])):
             spin_unlock(m, LOCK_LRU)

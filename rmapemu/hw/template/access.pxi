@@ -60,8 +60,14 @@ cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va
         pfn |= TLB_EXEC
     return tlb_put(f, s, va >> f.page_shift, store, pfn)
 
-# An access that the TLB does not serve: walk, fault, walk again. -1: fault's refusal is in err[0].
-cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, fault_t fault, void* ctx, int* err, tracer* t) noexcept nogil:
+cdef struct fault_to:           # where faults go: in one argument, or each miss would pass them all on the stack
+    fault_t fault
+    void* ctx
+    int* err
+    tracer* t
+
+# An access that the TLB does not serve: walk, fault, walk again. -1: fault's refusal is in to.err[0].
+cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef int level, i
     cdef uint64_t* p
@@ -71,10 +77,10 @@ cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, fault_t fault, void
         i = -1 if p == NULL else tlb_fill(f, h, s, va, kind, p, level)
         if i >= 0:
             return i
-        if t != NULL:
-            trace_flush(t)
-        err[0] = fault(ctx, s, va, kind, p if level == 0 else NULL)
-        if err[0] != 0:
+        if to.t != NULL:
+            trace_flush(to.t)
+        to.err[0] = to.fault(to.ctx, s, va, kind, p if level == 0 else NULL)
+        if to.err[0] != 0:
             return -1
 
 cdef inline int64_t finish(hw_t* h, int64_t i, int64_t n, int64_t misses) noexcept nogil:
@@ -91,6 +97,7 @@ cdef int64_t access(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* k
     cdef const pt_format* f = FMT(h)
     cdef int64_t i = 0, misses = 0
     cdef int t, k = kind0
+    cdef fault_to to = fault_to(fault, ctx, err, NULL)
     err[0] = 0
     if rm_unlikely(s.tlb == NULL):
         err[0] = alloc_caches(f, h, s)
@@ -105,7 +112,7 @@ cdef int64_t access(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* k
         t = tlb_find(f, tlb, pfn, va[i] >> f.page_shift, k)
         if rm_unlikely(t < 0):
             misses += 1
-            t = miss(h, s, va[i], k, fault, ctx, err, NULL)
+            t = miss(h, s, va[i], k, &to)
             if t < 0:
                 break
         if f.key_referenced and skey != NULL:
@@ -135,6 +142,7 @@ cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint
     cdef const pt_format* f = FMT(h)
     cdef int64_t i = 0, misses = 0
     cdef int t, k = kind0
+    cdef fault_to to = fault_to(fault, ctx, err, NULL)
     err[0] = 0
     if rm_unlikely(s.tlb == NULL):
         err[0] = alloc_caches(f, h, s)
@@ -152,7 +160,7 @@ cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint
         t = tlb_find(f, tlb, pfn, va[i] >> f.page_shift, k)
         if t < 0:
             misses += 1
-            t = miss(h, s, va[i], k, fault, ctx, err, NULL)
+            t = miss(h, s, va[i], k, &to)
             if t < 0:
                 break
         if f.key_referenced and skey != NULL:
@@ -166,6 +174,7 @@ cdef int64_t access_traced(hw_t* h, addr_space* s, const uint64_t* va, const uin
     cdef int64_t i = 0, misses = 0
     cdef int t, k = kind0
     cdef tracer trace
+    cdef fault_to to = fault_to(fault, ctx, err, &trace)
     cdef uint32_t frame
     err[0] = 0
     if rm_unlikely(s.tlb == NULL):
@@ -182,7 +191,7 @@ cdef int64_t access_traced(hw_t* h, addr_space* s, const uint64_t* va, const uin
         t = tlb_find(f, s.tlb, s.tlb_pfn, va[i] >> f.page_shift, k)
         if rm_unlikely(t < 0):
             misses += 1
-            t = miss(h, s, va[i], k, fault, ctx, err, &trace)
+            t = miss(h, s, va[i], k, &to)
             if t < 0:
                 break
         frame = s.tlb_pfn[t] & ~<uint32_t>TLB_EXEC
