@@ -8,7 +8,8 @@ from rmapemu.hw.format cimport pt_format
 
 cdef extern from *:
     """
-    #define rm_prefetch(p) __builtin_prefetch((const void*)(p), 1)
+    /* the empty asm: without it a function that only prefetches counts as pure, and its calls are removed */
+    #define rm_prefetch(p) do { __builtin_prefetch((const void*)(p), 1); __asm__ volatile (""); } while (0)
     #define rm_likely(x) __builtin_expect(!!(x), 1)
     #define rm_unlikely(x) __builtin_expect(!!(x), 0)
     """

@@ -125,11 +125,9 @@ cdef int handle_mm_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_
 
 # ---------------------------------------------------------------- the arch-neutral part of do_page_fault
 cdef inline bint access_permitted(machine* m, const vm_area_struct* vma, int kind) noexcept nogil:
-    if kind == ACCESS_WRITE:
-        return (vma.vm_flags & VM_WRITE) != 0
-    if kind == ACCESS_EXEC and m.hw.fmt.has_nx:
+    if rm_unlikely(kind == ACCESS_EXEC) and m.hw.fmt.has_nx:
         return (vma.vm_flags & VM_EXEC) != 0
-    return (vma.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) != 0
+    return (vma.vm_flags & (VM_WRITE if kind == ACCESS_WRITE else VM_READ | VM_WRITE | VM_EXEC)) != 0
 
 
 cdef int fault_error(int ret) noexcept nogil:

@@ -5,7 +5,7 @@
 # Only anonymous pages with one VMA that decides nothing, while nobody could see a lock; what else there is, is left to the caller.
 from libc.stdint cimport int8_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
-from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.hw.ops cimport rm_prefetch, rm_unlikely
 from rmapemu.mm.rmap cimport plain_walks
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.types cimport *
@@ -47,6 +47,7 @@ cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t
     but |= PG_head | PG_tail | PG_huge
     for i in range(n):
         p = &m.pages[pfn[i]]
+        rm_prefetch(&m.private[pfn[i]])         # reclaim asks for its slot next
         if rm_unlikely(p.mapping != mapping or p.mapcount <= 0 or p.flags & but):
             if start < i:
                 referenced_run(m, vma.vm_mm, &va[start], &pfn[start], i - start, &referenced[start])

@@ -4,7 +4,7 @@
 # Kernel: mm/memory.c, mm/swap_state.c as they run then.
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.costs cimport LOCK_PAGE, LOCK_PTL, LOCK_SWAP, LOCK_TREE
-from rmapemu.hw.ops cimport ACCESS_WRITE, rm_unlikely
+from rmapemu.hw.ops cimport ACCESS_WRITE, rm_likely, rm_prefetch, rm_unlikely
 from rmapemu.hw.pte cimport mk_pte, pte_mkdirty, swp_offset
 from rmapemu.mm.memory cimport VM_FAULT_MAJOR, VM_FAULT_OOM, VM_FAULT_WRITE, maybe_mkwrite
 from rmapemu.mm.page_alloc cimport alloc_pages
@@ -25,9 +25,7 @@ cdef inline swap_info_struct* plain_slot(machine* m, const vm_area_struct* vma, 
         return NULL
     count = si.swap_map[swp_offset(entry)]
     # in use, not cached, no count beyond the byte; a store that would have to copy is not plain
-    if count == 0 or count > SWAP_MAP_MAX or (kind == ACCESS_WRITE and count > 1):
-        return NULL
-    return si
+    return si if rm_likely(<uint8_t>(count - 1) < (1 if kind == ACCESS_WRITE else SWAP_MAP_MAX)) else NULL
 
 cdef inline void plain_read(machine* m, uint32_t pfn) noexcept nogil:
     """read_swap_cache_async and lock_page, but for the cache itself."""
@@ -74,6 +72,7 @@ cdef inline int plain_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, 
                                 swap_info_struct* si, uint64_t entry) noexcept nogil:
     cdef uint64_t e
     cdef bint exclusive = kind == ACCESS_WRITE
+    rm_prefetch(&si.cache[swp_offset(entry)])
     cdef uint32_t pfn = alloc_pages(m, GFP_HIGHUSER_MOVABLE, 0)
     if rm_unlikely(pfn == 0):
         return VM_FAULT_OOM

@@ -123,7 +123,7 @@ cdef uint64_t evict_by_policy(machine* m, zone* z, scan_control* sc, uint64_t nr
         spin_unlock(m, LOCK_LRU)
         m.vm_events[PGSCAN_KSWAPD_NORMAL if m.is_kswapd else PGSCAN_DIRECT_NORMAL] += taken
         z.pages_scanned += taken
-        i = shrink_page_list(m, z, sc, victim, taken, &kept, 0)
+        i = shrink_page_list(m, z, sc, victim, taken, &kept, -1)
         freed += i
         if m.is_kswapd:
             m.vm_events[KSWAPD_STEAL] += i

@@ -13,7 +13,7 @@ from rmapemu.mm.rmap_referenced cimport page_referenced
 from rmapemu.mm.swap_lru cimport add_page_to_lru_list, page_is_file_cache, page_lru
 from rmapemu.mm.types cimport *
 from rmapemu.mm.unevictable cimport evictable, putback_lru_page
-from rmapemu.mm.vmscan_page cimport look_ahead, scan_control, shrink_page_list
+from rmapemu.mm.vmscan_page cimport scan_control, shrink_page_list
 
 
 # ---------------------------------------------------------------- a batch comes off the list
@@ -86,7 +86,7 @@ cdef int shrink_inactive_list(machine* m, zone* z, scan_control* sc, uint32_t nr
     z.vm_stat[NR_ISOLATED_ANON + file] += taken
     z.reclaim_stat.recent_scanned[file] += taken
     spin_unlock(m, LOCK_LRU)
-    freed = shrink_page_list(m, z, sc, batch, taken, &kept, m.pages[z.lru[lru]].prev)
+    freed = shrink_page_list(m, z, sc, batch, taken, &kept, lru)
     if m.is_kswapd:
         m.vm_events[KSWAPD_STEAL] += freed
     m.vm_events[PGSTEAL_NORMAL] += freed
@@ -120,7 +120,6 @@ cdef void shrink_active_list(machine* m, zone* z, scan_control* sc, uint32_t nr,
     cdef int lru = LRU_ACTIVE + LRU_FILE * file
     cdef int i, taken
     cdef int nr_active = 0, nr_inactive = 0, rotated = 0
-    cdef uint32_t ahead
     cdef uint64_t vm_flags
     spin_lock(m, LOCK_LRU)
     taken = isolate_lru_pages(m, z, nr, batch, lru)
@@ -129,10 +128,8 @@ cdef void shrink_active_list(machine* m, zone* z, scan_control* sc, uint32_t nr,
     m.vm_events[PGREFILL_NORMAL] += taken
     z.vm_stat[NR_ISOLATED_ANON + file] += taken
     spin_unlock(m, LOCK_LRU)
-    ahead = m.pages[z.lru[lru]].prev
     page_referenced_batch(m, batch, taken, PG_mlocked, referenced)
     for i in range(taken):
-        ahead = look_ahead(m, ahead)
         if rm_unlikely(not evictable(m, batch[i])):
             putback_lru_page(m, batch[i])
             continue

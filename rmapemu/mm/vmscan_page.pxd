@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Reclaim, page by page. Kernel: mm/vmscan.c of v3.2, shrink_page_list.
 from libc.stdint cimport uint64_t, uint32_t, uint8_t
-from rmapemu.hw.ops cimport rm_prefetch
 from rmapemu.mm.types cimport *
 
 cdef struct scan_control:
@@ -16,14 +15,5 @@ cdef struct scan_control:
 
 # Frees what can be freed of pfn[0..n): isolated, a reference held on each. Returns how many went; the others stand in
 # pfn[0..*nr_kept), in order, to be put back.
-cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, uint32_t ahead) noexcept nogil
-# `ahead`: where look_ahead goes on; 0: nowhere.
-
-cdef inline uint32_t look_ahead(machine* m, uint32_t pfn) noexcept nogil:
-    """One step further towards the head than the batch in work: that page will be needed in the next batch.
-    Only a hint: the neighbour may have moved, its links always name some page."""
-    if pfn == 0 or pfn >= m.nr_frames:
-        return 0
-    pfn = m.pages[pfn].prev
-    rm_prefetch(&m.pages[pfn])
-    return pfn
+cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, int lru) noexcept nogil
+# `lru`: the inactive list that they come from, of which the next batch, and that of its active list, are fetched; -1: of none.

@@ -5,7 +5,7 @@
 # Writes are done when they return; freed pages go at once, not at the end of the batch.
 from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memset
-from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.hw.ops cimport rm_prefetch, rm_unlikely
 from rmapemu.mm.filemap cimport __delete_from_page_cache, clear_page_dirty_for_io, writepage
 from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
@@ -194,8 +194,20 @@ cdef inline void activate_locked(machine* m, uint32_t pfn) noexcept nogil:
     m.vm_events[PGACTIVATE] += 1
 
 
-cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, uint32_t ahead) noexcept nogil:
+cdef inline uint32_t look_ahead(machine* m, uint32_t pfn) noexcept nogil:
+    """One step further towards the head: that page will be needed in a later batch. Between two steps there is time to fetch it.
+    Only a hint: the neighbour may have moved, its links always name some page; 0: the end."""
+    if pfn == 0 or pfn >= m.nr_frames:
+        return 0
+    pfn = m.pages[pfn].prev
+    rm_prefetch(&m.pages[pfn])
+    return pfn
+
+
+cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, int lru) noexcept nogil:
     cdef int8_t ptes[SWAP_CLUSTER_MAX]
+    cdef uint32_t inactive = m.pages[z.lru[lru]].prev if lru >= 0 else 0
+    cdef uint32_t active = m.pages[z.lru[lru + LRU_ACTIVE]].prev if lru >= 0 else 0
     cdef int i, fate
     cdef int kept = 0, freed = 0
     cdef bint plain = plain_reclaims(m, sc)
@@ -205,8 +217,11 @@ cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, 
     else:
         page_referenced_batch(m, pfn, n, PG_locked | PG_writeback | PG_mlocked, ptes)
     for i in range(n):
-        ahead = look_ahead(m, ahead)
+        inactive = look_ahead(m, inactive)
+        active = look_ahead(m, active)
         if plain:
+            if i + SLOTS_AHEAD < n:
+                fetch_slot(m, pfn[i + SLOTS_AHEAD])
             fate = PLAIN_NOT
             if ptes[i] == 0:
                 fate = plain_reclaim(m, z, sc, pfn[i])

@@ -4,7 +4,7 @@
 # lock, its dirty bit) is counted and not done. Kernel: mm/vmscan.c as it runs then. Everything else goes the general way (vmscan_page).
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.costs cimport LOCK_ANON_VMA, LOCK_PAGE, LOCK_PTL, LOCK_SWAP, LOCK_TREE
-from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.hw.ops cimport rm_likely, rm_prefetch, rm_unlikely
 from rmapemu.hw.pte cimport pte_dirty, swp_offset, swp_type
 from rmapemu.mm.buddy cimport free_one_page
 from rmapemu.mm.memory cimport update_hiwater_rss
@@ -20,6 +20,16 @@ cdef enum:  # plain_reclaim
     PLAIN_NOT = -1              # not such a page: nothing was done
     PLAIN_KEPT = 0
     PLAIN_FREED = 1
+
+cdef enum:
+    SLOTS_AHEAD = 4             # pages of the batch ahead: fetch what stands of its slot
+
+cdef inline void fetch_slot(machine* m, uint32_t pfn) noexcept nogil:
+    """What plain_reclaim reads and writes of the slot, if the page is in the swap cache, begins to come from memory."""
+    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    if rm_likely(swp_type(entry) < m.nr_swapfiles):
+        rm_prefetch(m.swap_info[swp_type(entry)].swap_map + swp_offset(entry))
+        rm_prefetch(m.swap_info[swp_type(entry)].cache + swp_offset(entry))
 
 cdef inline bint plain_reclaims(const machine* m, const scan_control* sc) noexcept nogil:
     """Of the whole batch: nothing fails by injection, nothing is charged, no contents, no policy, no bound."""

@@ -27,14 +27,12 @@ cdef inline void key_touch(const pt_format* f, uint8_t* key, int kind) noexcept 
 cdef inline bint permitted(const pt_format* f, uint64_t e, int kind) noexcept nogil:
     if f.user.mask[0] != 0 and not pt_matches(&f.user, e):
         return False
-    if kind & ACCESS_WRITE:
-        return pte_write(f, e)
-    return not (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e))
+    return not ((kind & ACCESS_WRITE) & (not pte_write(f, e)) or (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e)))
 
 # Loads the translation of the entry into the TLB, or -1 if it does not allow the access. Sets young, dirty, R and C.
+# By arithmetic where branches would be natural: whether a miss is of a store, and what the page has seen, cannot be predicted.
 cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t* p, int level) noexcept nogil:
     cdef uint64_t e = p[0]
-    cdef uint64_t want = f.young
     cdef uint32_t pfn
     cdef bint store
     if rm_likely(level == 0):
@@ -45,17 +43,15 @@ cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va
         pfn = <uint32_t>((e & f.level[level].huge_pa_mask | va & ((<uint64_t>1 << f.level[level].shift) - 1)) >> f.page_shift)
     else:
         return -1
-    if not permitted(f, e, kind):
+    if rm_unlikely(not permitted(f, e, kind)):
         return -1
-    if kind & ACCESS_WRITE:
-        want |= f.dirty
-    if want and (e & want) != want:
-        e |= want
+    if f.young | f.dirty:
+        e |= f.young | f.dirty * (kind & ACCESS_WRITE)
         p[0] = e
-    store = pte_write(f, e) and (e & f.dirty) == f.dirty
+    store = pte_write(f, e) & ((e & f.dirty) == f.dirty)
     if f.key_referenced and h.skey != NULL:
         key_touch(f, h.skey + pfn, kind)
-        store = store and (h.key_exact or kind & ACCESS_WRITE)
+        store &= h.key_exact | (kind & ACCESS_WRITE)
     if f.has_nx and not pt_matches(&f.noexec, e):
         pfn |= TLB_EXEC
     return tlb_put(f, s, va >> f.page_shift, store, pfn)

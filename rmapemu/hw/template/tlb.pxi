@@ -37,18 +37,23 @@ cdef inline int tlb_put(const pt_format* f, addr_space* s, uint64_t vpn, bint st
             s.tlb_next = <uint8_t>((victim + 1) % f.tlb_ways)
     i += victim
     s.tlb[i].tag[0] = vpn
-    s.tlb[i].tag[1] = vpn if store else ~<uint64_t>0
+    s.tlb[i].tag[1] = vpn | (<uint64_t>store - 1)
     s.tlb_pfn[i] = pfn
     return i
 
-cdef inline void tlb_drop(const pt_format* f, addr_space* s, uint64_t vpn) noexcept nogil:
+# Without a branch on what it held, which nothing predicts. `wanted`: 0 leaves it as it is.
+cdef inline void tlb_drop_if(const pt_format* f, addr_space* s, uint64_t vpn, bint wanted) noexcept nogil:
     cdef int way, i = <int>set_of(f, vpn)
+    cdef uint64_t gone
     if s.tlb == NULL:
         return
     for way in range(f.tlb_ways):
-        if s.tlb[i + way].tag[0] == vpn:
-            s.tlb[i + way].tag[0] = ~<uint64_t>0
-            s.tlb[i + way].tag[1] = ~<uint64_t>0
+        gone = -<uint64_t>(wanted & (s.tlb[i + way].tag[0] == vpn))
+        s.tlb[i + way].tag[0] |= gone
+        s.tlb[i + way].tag[1] |= gone
+
+cdef inline void tlb_drop(const pt_format* f, addr_space* s, uint64_t vpn) noexcept nogil:
+    tlb_drop_if(f, s, vpn, True)
 
 cdef void tlb_drop_all(const pt_format* f, addr_space* s) noexcept nogil:
     if s.tlb != NULL:
