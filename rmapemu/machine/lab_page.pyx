@@ -4,6 +4,7 @@
 # A page made here has one reference, the bench's. What is set is what is asked for, and no counter beside it but the lists' own.
 from libc.errno cimport ENOMEM
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from rmapemu.hw.pte cimport swp_entry
 from rmapemu.machine.file cimport File, mapping_arg
 from rmapemu.machine.lab_vma cimport LabVma
 from rmapemu.machine.page cimport Page, page_handle, pfn_of
@@ -12,6 +13,7 @@ from rmapemu.mm.filemap cimport add_to_page_cache_locked, file_open
 from rmapemu.mm.lock cimport lock_page, unlock_page
 from rmapemu.mm.page_alloc cimport alloc_pages, get_page, put_page
 from rmapemu.mm.swap_lru cimport add_page_to_lru_list, add_page_to_lru_tail, del_page_from_lru_list, page_lru
+from rmapemu.mm.swapfile cimport swap_count
 from rmapemu.mm.types cimport *
 
 from rmapemu.machine.enums import PageFlag
@@ -255,4 +257,4 @@ cdef class LabPage(LabVma):
             si.swap_map[o] = (before & SWAP_HAS_CACHE) | users
             si.extra[o] = 0
             self._slot_used(si, before != 0, si.swap_map[o] != 0)
-        return (si.swap_map[o] & 0x3f) + si.extra[o]
+        return swap_count(self.machine.m, swp_entry(t, o))
