@@ -34,12 +34,12 @@ cdef inline void fetch_slot(machine* m, uint32_t pfn) noexcept nogil:
 cdef inline bint plain_reclaims(const machine* m, const scan_control* sc) noexcept nogil:
     """Of the whole batch: nothing fails by injection, nothing is charged, no contents, no policy, no bound."""
     return (plain_walks(m) and (m.fail.nth | m.nr_charged | m.user_frames_max | m.has_tokens) == 0 and m.policy == NULL
-            and sc.gfp & GFP_IO and not sc.forced)
+            and sc.gfp & GFP_IO)
 
 cdef inline bint plain_activate(machine* m, scan_control* sc, uint32_t pfn, int ptes) noexcept nogil:
-    """page_referenced_batch has found it in use: onto the active list."""
+    """page_referenced_batch has found it in use, so it is anonymous: onto the active list."""
     cdef page* p = &m.pages[pfn]
-    if ptes <= 0 or p.flags & PG_active or not PageAnon(p) or (p.flags & PG_swapcache and vm_swap_full(m)):
+    if ptes <= 0 or p.flags & PG_active or (p.flags & PG_swapcache and vm_swap_full(m)):
         return False
     m.hw.cost.locks[LOCK_PAGE] += 1
     sc.nr_scanned += 2
@@ -48,21 +48,14 @@ cdef inline bint plain_activate(machine* m, scan_control* sc, uint32_t pfn, int 
     return True
 
 cdef inline vm_area_struct* plain_vma(machine* m, const page* p) noexcept nogil:
-    """The only VMA that the page can be mapped in, once and by nobody else; NULL: not a plain page."""
+    """The only VMA that the page is mapped in, once and by nobody else; NULL: not a plain page. That it is the only one of its anon_vma,
+    neither locked nor huge, and covers the page, is why page_referenced_batch answered."""
     cdef uint32_t must = PG_uptodate | PG_swapbacked
     cdef uint32_t must_not = (PG_locked | PG_active | PG_private | PG_writeback | PG_mlocked | PG_hwpoison | PG_head | PG_tail | PG_huge
                               | PG_unevictable | PG_reserved | PG_slab | PG_compound_lock)
-    cdef const anon_vma* av
-    cdef vm_area_struct* vma
     if (p.flags & (must | must_not)) != must or p.mapcount != 1 or p.count != (3 if p.flags & PG_swapcache else 2):
         return NULL
-    av = page_anon_vma(m, p)
-    if av == NULL or av.head == NULL or av.head.next != NULL:
-        return NULL
-    vma = av.head.vma
-    if vma.vm_flags & (VM_LOCKED | VM_HUGETLB) or (p.index - vma.vm_pgoff) << m.page_shift >= vma.vm_end - vma.vm_start:
-        return NULL
-    return vma
+    return page_anon_vma(m, p).head.vma
 
 cdef inline int plain_kept(machine* m, uint32_t pfn, uint64_t entry, bint activate) noexcept nogil:
     """It could not be unmapped after all. What was only counted is done."""
