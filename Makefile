@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 setup = @PYTHON='$(PYTHON)' .ci/setup
 compile = @$(BIN)/python .ci/build.py
 
-.PHONY: help build demo test bench asan lint format clean distclean
+.PHONY: help build demo test bench asan coverage lint format clean distclean
 
 help:
 	@echo "make demo       replay a recorded program on x86_64 and on s390, side by side"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench      run the benchmarks      (ARGS='-k name' goes to pytest)"
 	@echo "make lint       ruff, cython-lint, mypy, stubtest"
 	@echo "make asan       fuzz and test a build with AddressSanitizer and UBSan (minutes)"
+	@echo "make coverage   what of the reverse map the tests never execute, by gcov (minutes)"
 	@echo "make format     let ruff lay out the Python files"
 	@echo "make build      compile in place what has changed"
 	@echo "make clean      remove what was compiled; make distclean: .venv too"
@@ -43,6 +44,11 @@ bench:
 asan:
 	$(setup) test
 	@$(BIN)/python .ci/asan.py $(ARGS)
+
+coverage:
+	$(setup) test
+	$(compile)
+	@$(BIN)/python .ci/coverage.py $(ARGS)
 
 lint:
 	$(setup) test lint

@@ -126,3 +126,22 @@ def test_an_anon_vma_freed_and_taken_again_is_the_same_memory_under_a_new_name(m
     lab.vma_anon_vma(vma, None)
     rmap.anon_vma_prepare(vma)
     assert vma.anon_vma != old and page.anon_vma == vma.anon_vma
+
+
+def test_the_last_reference_that_others_had_goes_while_a_lookup_waits_for_the_mutex(m, lab, rmap):
+    ours = rmap.anon_vma_alloc()
+    page, item = lab.page(), lab.rmap_item(lab.stable_node(lab.page("ksm")), lab.mm(), START, ours)
+    rmap.put_anon_vma(ours)
+    lab.mapping(page, ours)
+    lab.mapcount(page, 1)
+    lab.hold("anon_vma", ours)
+
+    def merged_no_more(lock, owner):
+        lab.rmap_item_remove(item)
+        lab.release(lock, owner)
+        return True
+
+    lab.on_block(merged_no_more)
+    assert rmap.page_lock_anon_vma(page) is None
+    lab.on_block(None)
+    assert ours not in m.dump()["anon_vmas"] and lab.locks_held() == []

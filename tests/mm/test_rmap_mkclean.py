@@ -4,7 +4,7 @@
 import pytest
 
 from rmapemu import KernelBug, Machine
-from support.lab import RW, SHARED, START, anon_vma, locked, map_anon, map_file
+from support.lab import RW, SHARED, START, anon_vma, beside_its_index, locked, map_anon, map_file
 
 
 @pytest.fixture
@@ -79,3 +79,10 @@ def test_the_page_has_to_be_locked(m, lab, rmap):
     map_file(m, vma, 0, page)
     with pytest.raises(KernelBug, match=r"!PageLocked\(page\) in page_mkclean"):
         rmap.page_mkclean(page)
+
+
+def test_a_huge_page_that_the_tree_finds_in_a_vma_before_it_is_not_cleaned_there(m, rmap):
+    page, _vma = beside_its_index(m)
+    with m.measure() as cost:
+        assert rmap.page_mkclean(page) == 0
+    assert cost.vmas_visited == 1 and cost.ptes_examined == 0

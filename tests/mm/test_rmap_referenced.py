@@ -4,7 +4,7 @@
 import pytest
 
 from rmapemu import Machine, VmFlag
-from support.lab import RW, SHARED, START, anon_vma, forked, locked, map_anon, map_file
+from support.lab import RW, SHARED, START, anon_vma, beside_its_index, forked, locked, map_anon, map_file
 
 
 @pytest.fixture
@@ -168,3 +168,22 @@ def test_a_huge_page_counts_all_its_frames_on_a_list(x86):
     x86.check()
     x86.lab.lru(page, None)
     assert x86.vmstat["nr_active_anon"] == 0
+
+
+def test_a_huge_page_that_the_tree_finds_in_a_vma_before_it_is_not_asked_for_there(m, rmap):
+    page, _vma = beside_its_index(m)
+    with m.measure() as cost:
+        assert rmap.page_referenced(page, is_locked=True) == (0, 0)
+    assert cost.vmas_visited == 1 and cost.ptes_examined == 0
+
+
+def test_the_other_half_of_a_split_vma_is_visited_and_passed_over(m, lab, rmap):
+    half = anon_vma(m, 4)
+    other = lab.vma_dup(half, start=START + 0x100000)
+    rmap.anon_vma_clone(other, half)
+    lab.vma_bounds(half, START, 2)
+    lab.vma_bounds(other, START + 2 * m.page_size, 2, half.vm_pgoff + 2)
+    page = map_anon(m, other, other.vm_start)
+    with m.measure() as cost:
+        assert rmap.page_referenced(page)[0] == 1
+    assert (cost.vmas_visited, cost.ptes_examined, cost.ptes_matched) == (2, 1, 1)

@@ -4,7 +4,7 @@
 import pytest
 
 from rmapemu import TTU, KernelBug, Machine, Swap, VmFlag
-from support.lab import RW, SHARED, START, anon_vma, forked, locked, map_anon, map_file
+from support.lab import RW, SHARED, START, anon_vma, beside_its_index, forked, locked, map_anon, map_file
 
 FORCE = TTU.UNMAP | TTU.IGNORE_ACCESS
 MIGRATE = TTU.MIGRATION | TTU.IGNORE_ACCESS
@@ -172,3 +172,30 @@ def test_a_counter_below_zero_does_not_raise_the_high_water_mark(m, lab, rmap):
     lab.rss(vma.process, "anon", 3)
     rmap.try_to_unmap(page, FORCE)
     assert lab.hiwater_rss(vma.process) == 3
+
+
+def test_a_huge_page_that_the_tree_finds_in_a_vma_before_it_stays_mapped(m, rmap):
+    page, _vma = beside_its_index(m)
+    with m.measure() as cost:
+        assert rmap.try_to_unmap(page, FORCE) is Swap.AGAIN
+    assert cost.vmas_visited == 1 and cost.ptes_examined == 0 and page.mapcount == 1
+
+
+def test_the_other_half_of_a_split_vma_is_visited_and_keeps_its_entries(m, lab, rmap):
+    page, (half,) = swappable(m, young=False)
+    other = lab.vma_dup(half, start=START + 0x100000)
+    rmap.anon_vma_clone(other, half)
+    # both lie where they would after a split; the page's half comes second
+    lab.vma_bounds(half, START + 2 * m.page_size, 2, half.vm_pgoff + 2)
+    lab.vma_bounds(other, START, 2)
+    with m.measure() as cost:
+        assert rmap.try_to_unmap(page) is Swap.SUCCESS
+    assert cost.vmas_visited == 2 and lab.get_pte(other.process, START).kind == "swap"
+
+
+@pytest.mark.parametrize("private", [0xffffffff, 0x7ffffff], ids=["area", "offset"])
+def test_a_page_whose_slot_does_not_exist_keeps_its_entry(m, lab, rmap, private):
+    page, (vma,) = swappable(m, young=False)
+    lab.private(page, private)
+    assert rmap.try_to_unmap(page) is Swap.FAIL
+    assert entry(m, vma).kind == "present" and page.mapcount == 1

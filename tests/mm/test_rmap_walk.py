@@ -4,7 +4,7 @@
 import pytest
 
 from rmapemu import KernelBug, Swap, VmFlag
-from support.lab import RW, SHARED, START, anon_vma, forked, locked, map_anon
+from support.lab import RW, SHARED, START, anon_vma, beside_its_index, forked, locked, map_anon
 
 
 def walked(m, page, answer=None):
@@ -62,3 +62,10 @@ def test_the_page_has_to_be_locked(m, rmap):
     page = map_anon(m, anon_vma(m, flags=RW), START)
     with pytest.raises(KernelBug, match=r"!PageLocked\(page\) in rmap_walk"):
         rmap.rmap_walk(page, lambda page, vma, address: None)
+
+
+def test_a_huge_page_that_the_tree_finds_in_a_vma_before_it_has_no_place_there(m):
+    page, _vma = beside_its_index(m)
+    with m.measure() as cost:
+        assert walked(m, page) == (Swap.AGAIN, [])
+    assert cost.vmas_visited == 1

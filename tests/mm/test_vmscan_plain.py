@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 
-from tests.support.plain import both_ways, crowd
+from rmapemu import KernelBug, Machine, OutOfMemory, PageFlag
+from tests.support.plain import both_ways, crowd, squeezed_both_ways
 
 
 @pytest.fixture(params=["x86_64", "s390"])
@@ -51,4 +52,79 @@ def test_readahead_leaves_swap_in_to_the_general_way(arch):
         init.access(va[::-1].copy(), "r")
 
     short, general = both_ways(arch, work, memory="1M", swap="16M")
+    assert short == general
+
+
+def in_a_slot_that_does_not_exist(m, init, page, va):
+    m.lab.swapcache(page, 0, 5)
+    private = page.private
+    m.lab.private(page, 0x7ffffff)
+    yield
+    m.lab.private(page, private)
+    assert init.page_at(va) == page
+
+
+def in_a_slot_whose_count_is_full(m, init, page, va):
+    m.lab.swapcache(page, 0, 5)
+    m.lab.swap_count(0, 5, 0x3e)
+    yield
+    assert m.lab.swap_count(0, 5) == 0x3f
+    m.lab.swap_count(0, 5, 1)
+
+
+def in_the_swap_cache_and_clean_but_for_its_entry(m, init, page, va):
+    m.lab.swapcache(page, 0, 5)
+    m.lab.flags(page, clear=PageFlag.dirty)
+    yield
+    assert init.pte_at(va).offset == 5
+
+
+def with_no_slot_to_be_had(m, init, page, va):
+    m.lab.swap_writeok(0, False)
+    yield
+    assert init.page_at(va) == page
+
+
+def on_the_wrong_list(m, init, page, va):
+    m.lab.flags(page, set=PageFlag.active)
+    m.lab.set_pte(init, va, page, write=True, dirty=True, young=True)
+    yield
+
+
+@pytest.mark.parametrize("odd", [
+    in_a_slot_that_does_not_exist, in_a_slot_whose_count_is_full, in_the_swap_cache_and_clean_but_for_its_entry])
+def test_a_page_that_is_not_as_nearly_all_are_goes_the_general_way(arch, odd):
+    short, general = squeezed_both_ways(arch, odd)
+    assert short == general
+
+
+def test_a_page_for_which_no_slot_is_found_though_some_are_free_is_activated_either_way(arch):
+    short, general = squeezed_both_ways(arch, with_no_slot_to_be_had, fits=False)
+    assert short == general and short["vmstat"]["pgactivate"] > 0
+
+
+def test_an_active_page_on_an_inactive_list_is_a_bug(arch):
+    with pytest.raises(KernelBug, match=r"PageActive\(page\) in shrink_page_list"):
+        squeezed_both_ways(arch, on_the_wrong_list)
+
+
+def no_such_slot(arch):
+    """The entry of a slot beyond the end of a small area."""
+    with Machine(arch, "4M", swap="64M") as large:
+        return large.lab.set_pte(large.lab.mm(), 0x200000, swap=(0, 16000)).raw
+
+
+@pytest.mark.parametrize("entry", ["beyond the area's end", "of a slot that is free"])
+def test_a_swap_entry_that_leads_nowhere_is_out_of_memory_either_way(arch, entry):
+    def work(m):
+        m.sysctl["page-cluster"] = 0
+        init = m.spawn("init")
+        va = init.mmap(4 * m.page_size).start
+        init.write(va + m.page_size)
+        m.lab.set_pte(init, va, **({"raw": no_such_slot(arch)} if "end" in entry else {"swap": (0, 7)}))
+        with pytest.raises(OutOfMemory):
+            init.read(va)
+        m.lab.set_pte(init, va)
+
+    short, general = both_ways(arch, work, memory="4M", swap="1M")
     assert short == general

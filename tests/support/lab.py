@@ -62,3 +62,14 @@ def locked(m, page):
     """The page, PG_locked taken."""
     m.lab.lock_page(page)
     return page
+
+
+def beside_its_index(m):
+    """A locked, mapped huge page 1 of a file, and a hugetlb VMA before it: where the tree is asked for offset 1 it finds that VMA, for
+    v3.2 asks in small pages, but the page's address lies behind it."""
+    file, page = m.lab.file(4), m.lab.page("huge")
+    vma = m.lab.vma(m.lab.mm(), START, 256, SHARED | VmFlag.HUGETLB, 0, file)
+    m.lab.mapping(page, file)
+    m.lab.index(page, 1)
+    m.lab.mapcount(page, 1)
+    return locked(m, page), vma

@@ -2,12 +2,16 @@
 """The same work done twice: as ever, and with a lock held by somebody else that nobody takes. Then every walk has to note what it holds,
 so that all of it goes the general way: what the shorter ways leave out must not show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+import pytest
 
 from rmapemu import Machine, OutOfMemory
+from rmapemu.machine.page import Page
+from rmapemu.machine.process import Process
 
 UNUSED_LOCK = "sb_lock"
 
@@ -51,3 +55,33 @@ def crowd(seed: int, processes: int, pages: int, rounds: int) -> Callable[[Machi
             return
 
     return work
+
+
+Odd = Callable[[Machine, Process, Page, int], Iterator[None]]
+"""Makes something of a process' page at an address; goes on, after its yield, when memory has been short, and sets right what it did."""
+
+
+def squeezed_both_ways(arch: str, odd: Odd, pages: int = 400, fits: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A process writes more than memory can hold, while one of eight old, dirty pages at the inactive list's tail is odd. With fits=False
+    swap must not help."""
+
+    def work(m: Machine) -> None:
+        m.sysctl["page-cluster"] = 0
+        init = m.spawn("init")
+        va = np.uint64(init.mmap(pages * m.page_size).start) + np.arange(pages, dtype=np.uint64) * np.uint64(m.page_size)
+        init.access(va[:40], "w")
+        row = [(int(a), init.page_at(int(a))) for a in va[:8]]
+        for address, page in row:
+            m.lab.lru(page, None)
+            m.lab.lru(page, "inactive_anon", "tail")
+            m.lab.set_pte(init, address, page, write=True, dirty=True)
+            if arch == "s390":
+                m.lab.storage_key(page, 2)
+        steps = odd(m, init, row[3][1], row[3][0])
+        next(steps)
+        with nullcontext() if fits else pytest.raises(OutOfMemory):
+            init.access(va[40:], "w")
+        for _ in steps:
+            raise ValueError("expected one yield")
+
+    return both_ways(arch, work, memory="1M", swap="16M")
