@@ -6,7 +6,8 @@
 from libc.errno cimport EINTR, ENOMEM
 from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport ACCESS_EXEC
-from rmapemu.hw.pte cimport (mk_pte, pte_file, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_none, pte_present, pte_write)
+from rmapemu.hw.pte cimport (mk_pte, pte_file, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_none, pte_present,
+                               pte_to_swp_entry, pte_write)
 from rmapemu.mm.anon_vma cimport anon_vma_prepare
 from rmapemu.mm.cow cimport do_wp_page
 from rmapemu.mm.file_fault cimport do_linear_fault, do_nonlinear_fault
@@ -15,6 +16,7 @@ from rmapemu.mm.mmap cimport expand_stack, find_vma
 from rmapemu.mm.page_alloc cimport alloc_pages, put_page
 from rmapemu.mm.rmap_add cimport page_add_new_anon_rmap
 from rmapemu.mm.swapin cimport do_swap_page
+from rmapemu.mm.swapin_plain cimport plain_slot, plain_swap_page
 
 
 cdef void print_bad_pte(machine* m, vm_area_struct* vma, uint64_t va, uint64_t e) noexcept nogil:
@@ -98,6 +100,8 @@ cdef int fix_present(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va
 
 cdef inline int handle_pte_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte) noexcept nogil:
     cdef uint64_t orig = pte[0]
+    cdef uint64_t entry
+    cdef swap_info_struct* si
     if pte_none(m.hw.fmt, orig):
         if vma.vm_file == NULL:
             return do_anonymous_page(m, mm, vma, va, kind, pte)
@@ -106,6 +110,10 @@ cdef inline int handle_pte_fault(machine* m, mm_struct* mm, vm_area_struct* vma,
         return fix_present(m, mm, vma, va, kind, pte, orig)
     if pte_file(m.hw.fmt, orig):
         return do_nonlinear_fault(m, mm, vma, va, kind, pte, orig)
+    entry = pte_to_swp_entry(m.hw.fmt, orig)
+    si = plain_slot(m, vma, kind, entry)
+    if rm_likely(si != NULL):
+        return plain_swap_page(m, mm, vma, va, kind, pte, si, entry)
     return do_swap_page(m, mm, vma, va, kind, pte, orig)
 
 

@@ -15,7 +15,6 @@ from rmapemu.mm.swap_scan cimport vm_swap_full
 from rmapemu.mm.swap_slot cimport slot_put
 from rmapemu.mm.swap_state cimport find_get_swap_page, swapin_readahead
 from rmapemu.mm.swapfile cimport reuse_swap_page, try_to_free_swap
-from rmapemu.mm.swapin_plain cimport plain_slot, plain_swap_page
 from rmapemu.mm.types cimport *
 
 
@@ -76,14 +75,10 @@ cdef int use_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, i
 
 cdef int do_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil:
     cdef uint64_t entry = pte_to_swp_entry(m.hw.fmt, orig)
-    cdef swap_info_struct* si
     cdef uint32_t pfn
     cdef int ret = 0
     if rm_unlikely(swp_type(entry) >= MAX_SWAPFILES):
         return non_swap_fault(m, vma, va, entry, orig)
-    si = plain_slot(m, vma, kind, entry)
-    if si != NULL:
-        return plain_swap_page(m, mm, vma, va, kind, pte, si, entry)
     pfn = find_get_swap_page(m, entry)
     if pfn == 0:
         pfn = swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE)

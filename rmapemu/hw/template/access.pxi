@@ -27,7 +27,8 @@ cdef inline void key_touch(const pt_format* f, uint8_t* key, int kind) noexcept 
 cdef inline bint permitted(const pt_format* f, uint64_t e, int kind) noexcept nogil:
     if f.user.mask[0] != 0 and not pt_matches(&f.user, e):
         return False
-    return not ((kind & ACCESS_WRITE) & (not pte_write(f, e)) or (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e)))
+    # a store where no store may be: one comparison, so that the compiler finds nothing to branch on
+    return not ((kind & ACCESS_WRITE) > pte_write(f, e) or (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e)))
 
 # Loads the translation of the entry into the TLB, or -1 if it does not allow the access. Sets young, dirty, R and C.
 # By arithmetic where branches would be natural: whether a miss is of a store, and what the page has seen, cannot be predicted.
@@ -62,22 +63,32 @@ cdef struct fault_to:           # where faults go: in one argument, or each miss
     int* err
     tracer* t
 
-# An access that the TLB does not serve: walk, fault, walk again. -1: fault's refusal is in to.err[0].
-cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to) noexcept nogil:
+# An access that the TLB does not serve: walk and load. -1: nothing that allows the access; p and level say where the walk ended.
+cdef inline int load(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t** p, int* level) noexcept nogil:
+    p[0] = hw_walk(f, h, s, va, level)
+    h.cost.table_levels += levels_read(f, s, level[0])
+    return -1 if rm_unlikely(p[0] == NULL) else tlb_fill(f, h, s, va, kind, p[0], level[0])
+
+# Fault, and walk again, until the access may be. -1: fault's refusal is in to.err[0].
+cdef int fault_in(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to, uint64_t* p, int level) noexcept nogil:
     cdef const pt_format* f = FMT(h)
-    cdef int level, i
-    cdef uint64_t* p
+    cdef int i
     while True:
-        p = hw_walk(f, h, s, va, &level)
-        h.cost.table_levels += levels_read(f, s, level)
-        i = -1 if p == NULL else tlb_fill(f, h, s, va, kind, p, level)
-        if i >= 0:
-            return i
         if to.t != NULL:
             trace_flush(to.t)
         to.err[0] = to.fault(to.ctx, s, va, kind, p if level == 0 else NULL)
         if to.err[0] != 0:
             return -1
+        i = load(f, h, s, va, kind, &p, &level)
+        if i >= 0:
+            return i
+
+# Both, for loops whose misses are rare.
+cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to) noexcept nogil:
+    cdef uint64_t* p
+    cdef int level
+    cdef int i = load(FMT(h), h, s, va, kind, &p, &level)
+    return i if i >= 0 else fault_in(h, s, va, kind, to, p, level)
 
 cdef inline int64_t finish(hw_t* h, int64_t i, int64_t n, int64_t misses) noexcept nogil:
     h.cost.accesses += i + (i < n)
@@ -116,28 +127,26 @@ cdef int64_t access(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* k
         i += 1
     return finish(h, i, n, misses)
 
-cdef inline void fetch_entry(const pt_format* f, hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
-    cdef int level
-    cdef uint64_t* p = leaf_of(f, h, s, va, &level)
-    if p != NULL:
-        rm_prefetch(p)
-
-cdef inline void fetch_frame(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, const uint8_t* slots) noexcept nogil:
+cdef inline uint64_t* known_entry(const pt_format* f, const leaf_cache* pde, uint64_t va) noexcept nogil:
+    """The leaf entry of the address if its table is in the leaf cache, else NULL."""
     cdef uint64_t key = va >> f.level[1].shift
-    cdef uint64_t e
-    if s.pde[key & (PDE_SLOTS - 1)].key == key:
-        e = s.pde[key & (PDE_SLOTS - 1)].leaf[index_of(f, va, 0)]
-        # one fetch without a mispredicted branch: the key of a present page, or the count of the swap slot
-        if f.key_referenced and pt_matches(&f.valid, e):
-            rm_prefetch(h.skey + pte_pfn(f, e))
+    cdef const leaf_cache* c = &pde[key & (PDE_SLOTS - 1)]
+    return c.leaf + index_of(f, va, 0) if rm_likely(c.key == key) else NULL
+
+cdef inline void fetch_frame(const pt_format* f, hw_t* h, const uint64_t* p, const uint8_t* slots) noexcept nogil:
+    # one fetch without a mispredicted branch: the key of a present page, or the count of the swap slot
+    if rm_likely(p != NULL):
+        if f.key_referenced and pt_matches(&f.valid, p[0]):
+            rm_prefetch(h.skey + pte_pfn(f, p[0]))
         else:
-            rm_prefetch(slots + <uint32_t>pt_get(&f.swap_offset, e))
+            rm_prefetch(slots + <uint32_t>pt_get(&f.swap_offset, p[0]))
 
 cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* kind, int kind0, int64_t n,
                           fault_t fault, void* ctx, int* err, const uint8_t* slots) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef int64_t i = 0, misses = 0
-    cdef int t, k = kind0
+    cdef int t, level, k = kind0
+    cdef uint64_t* p
     cdef fault_to to = fault_to(fault, ctx, err, NULL)
     err[0] = 0
     if rm_unlikely(s.tlb == NULL):
@@ -146,19 +155,22 @@ cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint
             return 0
     cdef const tlb_entry* tlb = s.tlb
     cdef const uint32_t* pfn = s.tlb_pfn
+    cdef const leaf_cache* pde = s.pde
     cdef uint8_t* skey = exact_keys(f, h)
     while i < n:
         if i + AHEAD_ENTRY < n:
-            fetch_entry(f, h, s, va[i + AHEAD_ENTRY])
-            fetch_frame(f, h, s, va[i + AHEAD_FRAME], slots)
+            rm_prefetch(known_entry(f, pde, va[i + AHEAD_ENTRY]))
+            fetch_frame(f, h, known_entry(f, pde, va[i + AHEAD_FRAME]), slots)
         if kind != NULL:
             k = kind[i]
         t = tlb_find(f, tlb, pfn, va[i] >> f.page_shift, k)
         if t < 0:
             misses += 1
-            t = miss(h, s, va[i], k, &to)
+            t = load(f, h, s, va[i], k, &p, &level)
             if t < 0:
-                break
+                t = fault_in(h, s, va[i], k, &to, p, level)
+                if t < 0:
+                    break
         if f.key_referenced and skey != NULL:
             key_touch(f, skey + (pfn[t] & ~<uint32_t>TLB_EXEC), k)
         i += 1
