@@ -105,6 +105,8 @@ cdef struct hw_ops:
     # check_address + ptep_clear_flush_young in one: the old young bit (0, 1), else -1 not present (no lock would be taken),
     # -2 present but another frame. c may be NULL. What is found counts as one of cost.plain_hits (0, 1).
     int (*referenced)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
+    # its way where no host cache knows the leaf table
+    int (*referenced_walk)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
     # the same for n <= BATCH_MAX pages of one address space, young[i] being 1 where one was; how many entries were present
     int (*referenced_batch)(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil
     # check_address, ptep_clear_flush_young and, where the entry was old, ptep_clear_flush and set_pte_at of the swap entry in one:

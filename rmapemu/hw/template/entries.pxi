@@ -20,10 +20,10 @@ cdef inline uint64_t* check(const pt_format* f, hw_t* h, addr_space* s, uint64_t
     return p
 
 # A CPU without accessed bits in its entries finds nothing to clear, and nothing to flush.
-cdef inline int clear_young(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, uint64_t* p) noexcept nogil:
-    if f.young == 0 or (p[0] & f.young) == 0:
+cdef inline int clear_young(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, uint64_t* p, uint64_t e) noexcept nogil:
+    if f.young == 0 or rm_likely((e & f.young) == 0):
         return 0
-    p[0] = pte_mkold(f, p[0])
+    p[0] = pte_mkold(f, e)
     h.cost.young_cleared += 1
     h.cost.ptes_written += 1
     drop_page_counted(f, h, s, va)
@@ -45,16 +45,25 @@ cdef uint64_t* find_pmd(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
 cdef uint64_t* check_address(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, int* seen) noexcept nogil:
     return check(FMT(h), h, s, va, pfn, c, seen)
 
+cdef inline int referenced_at(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, uint64_t* p) noexcept nogil:
+    cdef uint64_t e = p[0]
+    if rm_likely(pte_present(f, e) and pte_pfn(f, e) == pfn):
+        h.cost.plain_hits += 1
+        return clear_young(f, h, s, va, p, e)
+    h.cost.ptes_examined += 1
+    return -2 if pte_present(f, e) else -1
+
 cdef int referenced(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil:
     cdef const pt_format* f = FMT(h)
-    cdef uint64_t* p = kernel_walk(f, h, s, va, c)
-    if rm_unlikely(p == NULL):
-        return -1
-    if rm_likely(pte_present(f, p[0]) and pte_pfn(f, p[0]) == pfn):
-        h.cost.plain_hits += 1
-        return clear_young(f, h, s, va, p)
-    h.cost.ptes_examined += 1
-    return -2 if pte_present(f, p[0]) else -1
+    cdef const leaf_cache* known = known_leaf(f, s, va, c)
+    if rm_unlikely(known == NULL):
+        return h.ops.referenced_walk(h, s, va, pfn, c)
+    h.cost.table_levels += levels_of(f, s)
+    return referenced_at(f, h, s, va, pfn, known.leaf + index_of(f, va, 0))
+
+cdef int referenced_walk(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil:
+    cdef uint64_t* p = walk_tables(h, s, va, c)
+    return -1 if p == NULL else referenced_at(FMT(h), h, s, va, pfn, p)
 
 # All walks first: the entries are on their way from memory while the next ones are looked for.
 cdef int referenced_batch(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil:
@@ -107,7 +116,7 @@ cdef int swap_out_old(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, uint64_
     cdef uint64_t* p = check(f, h, s, va, pfn, NULL, &seen)
     if p == NULL:
         return -2 if seen == SEEN_OTHER else -1
-    if clear_young(f, h, s, va, p):
+    if clear_young(f, h, s, va, p, p[0]):
         return 1
     old[0] = p[0]
     p[0] = swp_entry_to_pte(f, entry)
@@ -128,7 +137,7 @@ cdef uint64_t clear_flush(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) no
     return old
 
 cdef int clear_flush_young(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte) noexcept nogil:
-    return clear_young(FMT(h), h, s, va, pte)
+    return clear_young(FMT(h), h, s, va, pte, pte[0])
 
 cdef void update_mmu(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil:
     pass                        # the hardware walks for itself when the instruction is started again

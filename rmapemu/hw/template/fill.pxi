@@ -16,6 +16,7 @@ cdef void fill_ops(hw_ops* o) noexcept nogil:
     o.make_pmd = make_pmd
     o.check_address = check_address
     o.referenced = referenced
+    o.referenced_walk = referenced_walk
     o.referenced_batch = referenced_batch
     o.swap_out_old = swap_out_old
     o.set_pte = set_pte

@@ -90,21 +90,27 @@ cdef inline uint64_t* leaf_of(const pt_format* f, hw_t* h, addr_space* s, uint64
         s.pde[key & (PDE_SLOTS - 1)].leaf = p - index_of(f, va, 0)
     return p
 
+# The host cache that has the leaf table, that of a VMA (c) first and filled from the other; NULL: none of them has.
+cdef inline const leaf_cache* known_leaf(const pt_format* f, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil:
+    cdef uint64_t key = va >> f.level[1].shift
+    cdef const leaf_cache* slot
+    if c != NULL and c.key == key:
+        return c
+    slot = &s.pde[key & (PDE_SLOTS - 1)]
+    if rm_unlikely(s.pde == NULL or slot.key != key):
+        return NULL
+    if c != NULL:
+        c[0] = slot[0]
+    return slot
+
 # The same, counted, and first through the cache of a VMA where there is one.
 cdef inline uint64_t* kernel_walk(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil:
-    cdef uint64_t key = va >> f.level[1].shift
-    cdef leaf_cache* slot
-    if c == NULL or c.key != key:
-        slot = &s.pde[key & (PDE_SLOTS - 1)]
-        if rm_unlikely(s.pde == NULL or slot.key != key):
-            # through the pointer: never inlined, so that the common case needs no registers saved
-            return h.ops.walk_tables(h, s, va, c)
-        if c == NULL:
-            c = slot
-        else:
-            c[0] = slot[0]
+    cdef const leaf_cache* known = known_leaf(f, s, va, c)
+    if rm_unlikely(known == NULL):
+        # through the pointer: never inlined, so that the common case needs no registers saved
+        return h.ops.walk_tables(h, s, va, c)
     h.cost.table_levels += levels_of(f, s)
-    return c.leaf + index_of(f, va, 0)
+    return known.leaf + index_of(f, va, 0)
 
 cdef uint64_t* walk_tables(hw_t* h, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil:
     cdef const pt_format* f = FMT(h)
