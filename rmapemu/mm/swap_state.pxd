@@ -3,7 +3,7 @@
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint64_t, uint32_t
 from rmapemu.hw.costs cimport LOCK_TREE
-from rmapemu.hw.ops cimport rm_unlikely
+from rmapemu.hw.ops cimport rm_likely, rm_unlikely
 from rmapemu.hw.pte cimport swp_offset, swp_type
 from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.kmem cimport should_fail
@@ -57,10 +57,13 @@ cdef inline void __delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nog
     """The slot keeps SWAP_HAS_CACHE."""
     cdef page* p = &m.pages[pfn]
     cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef swap_info_struct* si = slot_area(m, entry)
     VM_BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"__delete_from_swap_cache")
     VM_BUG_ON(m, not p.flags & PG_swapcache, b"!PageSwapCache(page)", b"__delete_from_swap_cache")
     VM_BUG_ON(m, p.flags & PG_writeback, b"PageWriteback(page)", b"__delete_from_swap_cache")
-    m.swap_info[swp_type(entry)].cache[swp_offset(entry)] = 0
+    # a private made by hand may name no slot: the kernel's radix tree would not have it
+    if rm_likely(si != NULL):
+        si.cache[swp_offset(entry)] = 0
     m.private[pfn] = 0
     p.flags &= ~<uint32_t>PG_swapcache
     m.nr_swapcache_pages -= 1

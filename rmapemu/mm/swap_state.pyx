@@ -10,7 +10,7 @@ from rmapemu.mm.leaf_lock cimport leaf_lock
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport alloc_pages, put_page
 from rmapemu.mm.swap_lru cimport __lru_cache_add
-from rmapemu.mm.swap_slot cimport slot_put, swapcache_prepare
+from rmapemu.mm.swap_slot cimport slot_area, slot_put, swapcache_prepare
 from rmapemu.mm.swapfile cimport get_swap_page, swapcache_free, try_to_free_swap
 from rmapemu.mm.types cimport *
 
@@ -79,8 +79,8 @@ cdef int swap_writepage(machine* m, uint32_t pfn) noexcept nogil:
     entry = private_to_entry(m.private[pfn])
     count_vm_event(m, PSWPOUT)
     m.vm_events[PGPGOUT] += page_kbytes(m)
-    if m.has_tokens:
-        m.swap_info[swp_type(entry)].token[swp_offset(entry)] = m.token[pfn]
+    if m.has_tokens and slot_area(m, entry) != NULL:
+        slot_area(m, entry).token[swp_offset(entry)] = m.token[pfn]
     # set_page_writeback and end_page_writeback each tag the tree; in between nobody looks
     m.hw.cost.locks[LOCK_TREE] += 2
     inc_zone_page_state(m, pfn, NR_WRITTEN)
@@ -124,13 +124,15 @@ cdef inline bint worth_reading(const swap_info_struct* si, uint64_t offset) noex
 
 cdef int valid_swaphandles(machine* m, uint64_t entry, uint64_t* first) noexcept nogil:
     """How many slots in use surround the entry in its aligned cluster, itself included; 0: it stands alone."""
-    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
+    cdef swap_info_struct* si = slot_area(m, entry)
     cdef uint64_t target = swp_offset(entry)
     cdef uint64_t size = <uint64_t>1 << m.sysctl.page_cluster
     cdef uint64_t base = target & ~(size - 1)
     cdef uint64_t end = base + size
     cdef uint64_t at = target + 1
     cdef int n = 0
+    if si == NULL:
+        return 0
     if base == 0:
         base = 1                    # the header
     leaf_lock(m, LOCK_SWAP)

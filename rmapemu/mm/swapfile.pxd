@@ -6,7 +6,7 @@ from rmapemu.mm.swap_scan cimport get_swap_page, swapon
 
 # room for one more count after -ENOMEM: 0, -ENOMEM
 cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) noexcept nogil
-# 0, -ENOENT, -EINVAL, -ENOMEM (continuation not to be had)
+# 0, also for what is no slot in use (a migration entry, a corrupted one); -ENOMEM: continuation not to be had
 cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil
 cdef void swap_free(machine* m, uint64_t entry) noexcept nogil                       # one user less
 cdef void swapcache_free(machine* m, uint64_t entry, uint32_t pfn) noexcept nogil    # the cache lets go of the slot

@@ -5,7 +5,7 @@
 # Counts beyond a byte stand in `extra`, a number per slot, instead of continuation pages.
 from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from rmapemu.hw.ops cimport rm_likely, rm_unlikely
+from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.hw.pte cimport swp_offset, swp_type
 from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.kmem cimport should_fail
@@ -54,15 +54,11 @@ cdef int add_swap_count_continuation(machine* m, uint64_t entry, uint32_t gfp) n
 
 
 cdef int swap_duplicate(machine* m, uint64_t entry) noexcept nogil:
-    cdef int err = __swap_duplicate(m, entry, 1)
-    if rm_likely(err == 0):
-        return 0
-    while err == -ENOMEM:
-        err = add_swap_count_continuation(m, entry, GFP_ATOMIC)
-        if err:
-            return err
-        err = __swap_duplicate(m, entry, 1)
-    return err
+    """Only missing memory is an error; where there is no such slot in use, it is as if it had worked."""
+    while rm_unlikely(__swap_duplicate(m, entry, 1) == -ENOMEM):
+        if add_swap_count_continuation(m, entry, GFP_ATOMIC):
+            return -ENOMEM
+    return 0
 
 
 cdef void swap_shmem_alloc(machine* m, uint64_t entry) noexcept nogil:

@@ -105,3 +105,31 @@ def test_a_chain_of_children_shares_one_page(m, init):
     for process in chain[:-1]:
         process.exit()
     assert chain[-1].read(area.start) == 5
+
+
+def test_a_page_on_its_way_elsewhere_puts_the_child_on_swapoffs_list_though_the_parent_is_not(m, init):
+    area = init.mmap(m.page_size)
+    init.write(area.start)
+    page = init.page_at(area.start)
+    m.lab.set_pte(init, area.start, migration=page, write=True)
+    assert not m.lab.mmlist(init)
+    child = init.fork()
+    assert m.lab.mmlist(child)
+    assert [p.pte_at(area.start).kind for p in (init, child)] == ["migration", "migration"]
+    for p in init, child:
+        m.lab.set_pte(p, area.start)
+    m.lab.set_pte(init, area.start, page)
+
+
+def test_an_entry_of_a_slot_that_nobody_uses_is_copied_as_if_it_had_been_counted(m, init):
+    area = init.mmap(m.page_size)
+    init.write(area.start)
+    page = init.page_at(area.start)
+    m.lab.set_pte(init, area.start, swap=(0, 9))
+    child = init.fork()
+    assert [(p.pte_at(area.start).kind, p.pte_at(area.start).offset) for p in (init, child)] == [("swap", 9)] * 2
+    assert m.lab.swap_count(0, 9) == 0
+    for p in init, child:
+        m.lab.set_pte(p, area.start)
+    m.lab.rss(child, "swap", 0)
+    m.lab.set_pte(init, area.start, page)

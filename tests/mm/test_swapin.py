@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import Machine
+from rmapemu import Machine, OutOfMemory
 
 
 @pytest.fixture
@@ -93,3 +93,32 @@ def test_everything_returns_when_all_processes_have_gone(m, init, heap):
     init.exit()
     assert m.vmstat["nr_anon_pages"] == 0
     assert m.meminfo()["SwapFree"] == m.meminfo()["SwapTotal"]
+
+
+@pytest.mark.parametrize("private", [0x7ffffff, 0xffffffff], ids=["offset", "area"])
+def test_a_page_in_a_slot_that_does_not_exist_leaves_the_swap_cache_all_the_same(arch, private):
+    with Machine(arch, "4M", swap="1M") as m:
+        init = m.spawn("init")
+        va = init.mmap(m.page_size).start
+        init.write(va)
+        page = init.page_at(va)
+        m.lab.swapcache(page, 0, 5)
+        m.lab.private(page, private)
+        m.lab.set_pte(init, va, page)
+        init.write(va)
+        assert init.page_at(va) == page and init.pte_at(va).write and "swapcache" not in page.flags
+
+
+@pytest.mark.parametrize("slot", [(0, 16000), (1, 5)], ids=["offset", "area"])
+def test_no_neighbours_are_read_with_a_slot_that_does_not_exist(arch, slot):
+    with Machine(arch, "4M", swap="64M") as larger, Machine(arch, "4M", swap="1M") as m:
+        larger.swapon("1M")
+        raw = larger.lab.set_pte(larger.lab.mm(), 0x200000, swap=slot).raw
+        init = m.spawn("init")
+        va = init.mmap(m.page_size).start
+        init.write(va)
+        m.lab.set_pte(init, va, raw=raw)
+        assert m.sysctl["page-cluster"] == 3
+        with pytest.raises(OutOfMemory):
+            init.read(va)
+        assert m.vmstat["pswpin"] == 0

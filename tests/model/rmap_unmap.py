@@ -97,7 +97,8 @@ class Unmap(Nonlinear):
         self.lock_one("swap_lock")
         users = self.d["slots"].get(slot)
         if users is None:
-            return False
+            # what is no slot in use is not counted, and no error
+            return True
         if users[0] == SWAP_MAP_MAX:
             # no room in the byte: a page is asked for, to count on in
             if self.refused(SWAP_COUNT, GFP_ATOMIC):
