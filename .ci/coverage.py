@@ -19,15 +19,21 @@ import subprocess
 import sys
 import sysconfig
 from collections import defaultdict
+from collections.abc import Container
+from itertools import pairwise
 from pathlib import Path
 
 COPY = Path("build/coverage").absolute()
 OBJECTS = COPY / "gcov"
 LISTED = Path("docs/coverage.md")
-MODULES = [*sorted(path.stem for path in Path("rmapemu/mm").glob("rmap*.pyx")), "anon_vma", "ksm", "memcontrol"]
-INLINE = {"vmscan_plain": "vmscan_page", "swapin_plain": "swapin"}
-"""What of the reverse map is inlined into a module of something else: name of its .pxd -> that module, of which nothing else is asked."""
-FILES = {f"rmapemu/mm/{name}{end}" for name in MODULES for end in (".pyx", ".pxd")} | {f"rmapemu/mm/{name}.pxd" for name in INLINE}
+MODULES = [*sorted(f"mm/{path.stem}" for path in Path("rmapemu/mm").glob("rmap*.pyx")), "mm/anon_vma", "mm/ksm", "mm/memcontrol"]
+INLINE = ["mm/compound", "mm/mmlist", "mm/mmu_notifier", "mm/swapin_plain", "mm/vmscan_plain"]
+"""What belongs to it and is inlined everywhere."""
+CIMPORTS = re.compile(rf"^from rmapemu\.mm\.({'|'.join(Path(name).name for name in INLINE)}) cimport", re.MULTILINE)
+USERS = {f"mm/{path.stem}" for path in Path("rmapemu/mm").glob("*.pyx") if CIMPORTS.search(path.read_text())}
+COMPILED = sorted({*MODULES, *USERS, "machine/lab_page", "machine/rmap_link", "machine/rmap_ops"})
+"""With the modules that code is inlined into; of these nothing else is asked."""
+FILES = {f"rmapemu/{name}{end}" for name in MODULES for end in (".pyx", ".pxd")} | {f"rmapemu/{name}.pxd" for name in INLINE}
 TESTS = ["tests/mm", "tests/machine", "--deselect=tests/machine/test_state_machine.py"]
 COMPILER = shlex.split(os.environ.get("CC", "gcc"))
 Gap = str
@@ -48,13 +54,17 @@ def copy_tree() -> None:
     OBJECTS.mkdir()
 
 
-def compile_module(name: str) -> None:
+def c_code(module: str) -> Path:
+    return OBJECTS / f"{module.replace('/', '.')}.c"
+
+
+def compile_module(module: str) -> None:
     """From the copy, so that the names in the C code are those of the tree."""
-    source, c = f"rmapemu/mm/{name}.pyx", OBJECTS / f"{name}.c"
+    source, c = f"rmapemu/{module}.pyx", c_code(module)
     subprocess.run([sys.executable, "-m", "cython", "-3", "-I", ".", source, "-o", str(c)], cwd=COPY, check=True)
     flags = ["-O0", "-g0", "-w", "-fPIC", "--coverage", "-I", sysconfig.get_path("include")]
     subprocess.run([*COMPILER, *flags, "-c", str(c), "-o", str(c.with_suffix(".o"))], cwd=COPY, check=True)
-    target = f"rmapemu/mm/{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    target = f"rmapemu/{module}{sysconfig.get_config_var('EXT_SUFFIX')}"
     (COPY / target).unlink(missing_ok=True)
     subprocess.run([*COMPILER, "-shared", "--coverage", str(c.with_suffix(".o")), "-o", target], cwd=COPY, check=True)
 
@@ -82,11 +92,13 @@ def cython_lines(c: Path) -> list[tuple[str, int] | None]:
 def read_counts() -> dict[str, dict[int, tuple[int, list[int]]]]:
     """File -> line -> (executions, executions of each branch), summed over the modules that include the line."""
     total: dict[str, dict[int, tuple[int, list[int]]]] = defaultdict(dict)
-    for name in [*MODULES, *INLINE.values()]:
-        made_of = cython_lines(OBJECTS / f"{name}.c")
+    for module in COMPILED:
+        c = c_code(module)
+        made_of = cython_lines(c)
         here: dict[tuple[str, int], tuple[int, list[int]]] = {}
-        subprocess.run(["gcov", "--branch-probabilities", "--json-format", f"{name}.o"], cwd=OBJECTS, check=True, capture_output=True)
-        report = next(OBJECTS.glob(f"{name}*.gcov.json.gz"))
+        command = ["gcov", "--branch-probabilities", "--json-format", c.with_suffix(".o").name]
+        subprocess.run(command, cwd=OBJECTS, check=True, capture_output=True)
+        report = next(OBJECTS.glob("*.gcov.json.gz"))
         for file in json.loads(gzip.decompress(report.read_bytes()))["files"]:
             for line in file["lines"] if file["file"].endswith(".c") else ():
                 at = made_of[line["line_number"]]
@@ -119,11 +131,11 @@ def heads_missed(found: dict[int, Gap], text: list[str], at: int) -> bool:
 def missed() -> dict[Row, int]:
     """What was not reached -> its line number."""
     rows: dict[Row, int] = {}
-    for file, lines in read_counts().items():
-        if file not in FILES:
-            continue
+    counted = read_counts()
+    for file in sorted(FILES):
+        lines = counted.get(file, {})
         text = Path(file).read_text().split("\n")
-        found: dict[int, Gap] = {}
+        found: dict[int, Gap] = dict.fromkeys(uncompiled(text, lines), "never")
         for at, (n, branches) in sorted(lines.items()):
             unused = sum(not count for count in branches)
             if at > 1 and not n:    # line 1 is importing the module
@@ -134,6 +146,17 @@ def missed() -> dict[Row, int]:
             if gap != "never" or not heads_missed(found, text, at):
                 rows[file, function_at(text, at), text[at - 1].strip(), gap] = at
     return rows
+
+
+def uncompiled(text: list[str], lines: Container[int]) -> list[int]:
+    """Where inline functions begin that none of the modules uses."""
+    heads = [at for at, line in enumerate(text, 1) if line.startswith("cdef ")] + [len(text) + 1]
+    found = []
+    for at, end in pairwise(heads):
+        inline = text[at - 1].startswith("cdef inline") and any(line.startswith("    ") for line in text[at : end - 1])
+        if inline and not any(line in lines for line in range(at, end)):
+            found.append(at)
+    return found
 
 
 def function_at(text: list[str], at: int) -> str:
@@ -156,8 +179,8 @@ def excused() -> set[Row]:
 
 def main() -> int:
     copy_tree()
-    for name in [*MODULES, *INLINE.values()]:
-        compile_module(name)
+    for module in COMPILED:
+        compile_module(module)
     passed = run_tests(sys.argv[1:] or TESTS)
     found, listed = missed(), excused()
     for (file, function, text, gap), at in found.items():

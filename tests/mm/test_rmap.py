@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import KernelBug, VmFlag
+from rmapemu import KernelBug, PageFlag, VmFlag
 from support.lab import RW, SHARED, START, anon_vma, forked, map_anon, map_file
 
 
@@ -82,3 +82,17 @@ def test_a_page_of_no_huge_size_in_a_hugetlb_vma_is_an_oops(m, lab, rmap):
     with pytest.raises(KernelBug, match="size_to_hstate") as caught:
         rmap.vma_address(page, vma)
     assert caught.value.kind == "oops"
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["no tail behind it", "a tail whose word is no order"])
+def test_a_head_alone_makes_no_huge_page(m, lab, rmap, listed):
+    vma, pages = lab.vma(lab.mm(), START, 4, RW | VmFlag.HUGETLB), [lab.page() for _ in range(40)]
+    head, tail = next((a, b) for a in pages for b in pages if b.pfn == a.pfn + 1)
+    lab.flags(head, set=PageFlag.head)
+    if listed:
+        # the word is the previous page's number on a list
+        lab.lru(max(pages, key=lambda page: page.pfn), "inactive_anon")
+        lab.lru(tail, "inactive_anon", "tail")
+        lab.flags(tail, set=PageFlag.tail)
+    with pytest.raises(KernelBug, match="size_to_hstate"):
+        rmap.vma_address(head, vma)
