@@ -107,8 +107,10 @@ cdef struct hw_ops:
     int (*referenced)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
     # its way where no host cache knows the leaf table
     int (*referenced_walk)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c) noexcept nogil
-    # the same for n <= BATCH_MAX pages of one address space, young[i] being 1 where one was; how many entries were present
-    int (*referenced_batch)(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil
+    # `referenced` of n <= BATCH_MAX pages of one address space whose entries have been found (pte[i] NULL: no leaf table), young[i]
+    # being 1 where one was; how many entries were present
+    int (*referenced_batch)(hw_t* h, addr_space* s, uint64_t** pte, const uint64_t* vpn, const uint32_t* pfn, int n,
+                            uint8_t* young) noexcept nogil
     # check_address, ptep_clear_flush_young and, where the entry was old, ptep_clear_flush and set_pte_at of the swap entry in one:
     # 0 replaced, *old being what it was; 1 it was young; -1, -2 as `referenced`
     int (*swap_out_old)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, uint64_t entry, uint64_t* old) noexcept nogil

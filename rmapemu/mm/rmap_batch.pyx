@@ -5,7 +5,7 @@
 # Only anonymous pages with one VMA that decides nothing, while nobody could see a lock; what else there is, is left to the caller.
 from libc.stdint cimport int8_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
-from rmapemu.hw.ops cimport rm_prefetch, rm_unlikely
+from rmapemu.hw.ops cimport BATCH_MAX, rm_prefetch, rm_unlikely
 from rmapemu.mm.rmap cimport plain_walks
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.types cimport *
@@ -23,35 +23,84 @@ cdef inline vm_area_struct* only_plain_vma(machine* m, const page* p) noexcept n
     return av.head.vma
 
 
-cdef void referenced_run(machine* m, mm_struct* mm, const uint64_t* va, const uint32_t* pfn, int n, int8_t* referenced) noexcept nogil:
-    """Pages that one mm maps, or none does: the locks of their walks are counted, and the page table lock where an entry is present."""
-    cdef int i
+cdef struct run_t:              # pages of one anon_vma, one after the other, with their entries
+    int start                   # in the batch
+    int walked                  # whose leaf table was looked for; the others stand in the same table as the one before
+    const uint32_t* pfn
+    int8_t* referenced
+    uint64_t vpn[BATCH_MAX]
+    uint64_t* pte[BATCH_MAX]    # NULL: no leaf table
+
+cdef struct window_t:           # what one leaf table has of a VMA
+    uint64_t pgoff              # page.index of the first page
+    uint64_t pages              # 0: nothing is known
+    uint64_t vpn                # of the first page
+    uint64_t* pte               # the entry of the first page
+
+
+cdef void end_run(machine* m, vm_area_struct* vma, run_t* r, int end) noexcept nogil:
+    """Pages that one mm maps, or none does: the locks of their walks are counted, and the page table lock where an entry is present.
+    The next run starts after `end`."""
+    cdef int i, n = end - r.start
+    cdef int8_t* referenced = &r.referenced[r.start]
+    cdef const uint32_t* pfn = &r.pfn[r.start]
+    cdef mm_struct* mm
+    if n == 0:
+        r.start += 1
+        return
+    mm = vma.vm_mm
     m.hw.cost.plain_walks += n
     m.hw.cost.vmas_visited += n
-    m.hw.cost.locks[LOCK_PTL] += m.hw.ops.referenced_batch(&m.hw, &mm.hw, va, pfn, n, <uint8_t*>referenced)
+    m.hw.cost.table_levels += (n - r.walked) * mm.hw.levels
+    m.hw.cost.locks[LOCK_PTL] += m.hw.ops.referenced_batch(&m.hw, &mm.hw, &r.pte[r.start], &r.vpn[r.start], pfn, n, <uint8_t*>referenced)
     if m.hw.skey != NULL:
         for i in range(n):
             referenced[i] += <int8_t>m.hw.ops.page_test_and_clear_young(&m.hw, pfn[i])
+    r.start = end + 1
+    r.walked = 0
 
 
+cdef bint find_window(machine* m, vm_area_struct* vma, uint64_t pgoff, window_t* w) noexcept nogil:
+    """vma_address and the walk of the page at pgoff. False: it is not in the VMA."""
+    cdef uint64_t va = vma.vm_start + ((pgoff - vma.vm_pgoff) << m.page_shift)
+    cdef uint64_t table_bytes = <uint64_t>1 << m.hw.fmt.level[1].shift
+    cdef uint64_t first = max(va & ~(table_bytes - 1), vma.vm_start)
+    w.pages = 0
+    if pgoff - vma.vm_pgoff >= (vma.vm_end - vma.vm_start) >> m.page_shift:
+        return False
+    w.pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, va)
+    if w.pte == NULL:
+        w.vpn = va >> m.page_shift
+        return True
+    w.pages = (min((va | (table_bytes - 1)) + 1, vma.vm_end) - first) >> m.page_shift
+    w.pgoff = pgoff - ((va - first) >> m.page_shift)
+    w.vpn = first >> m.page_shift
+    w.pte -= (va - first) >> m.page_shift
+    return True
+
+
+# The entries are on their way from memory while the next ones are looked for.
 cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t but, int8_t* referenced) noexcept nogil:
-    cdef uint64_t va[SWAP_CLUSTER_MAX]
-    cdef vm_area_struct* vma = NULL
+    cdef run_t run
+    cdef window_t w = window_t(0, 0, 0, NULL)
+    cdef const page* pages = m.pages
     cdef const page* p
-    cdef uint64_t offset
+    cdef vm_area_struct* vma = NULL
+    cdef uint64_t k
     cdef uint32_t mapping = NO_MAPPING
-    cdef int i, start = 0               # of the run: pages of the same anon_vma, one after the other
+    cdef int i
     memset(referenced, 255, n)
     if not plain_walks(m):
         return
     but |= PG_head | PG_tail | PG_huge
+    run.start = 0
+    run.walked = 0
+    run.pfn = pfn
+    run.referenced = referenced
     for i in range(n):
-        p = &m.pages[pfn[i]]
-        rm_prefetch(&m.private[pfn[i]])         # reclaim asks for its slot next
+        p = &pages[pfn[i]]
         if rm_unlikely(p.mapping != mapping or p.mapcount <= 0 or p.flags & but):
-            if start < i:
-                referenced_run(m, vma.vm_mm, &va[start], &pfn[start], i - start, &referenced[start])
-            start = i + 1
+            end_run(m, vma, &run, i)
             if p.flags & but:
                 continue
             if p.mapcount <= 0:
@@ -61,13 +110,16 @@ cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t
             mapping = p.mapping if vma != NULL else NO_MAPPING
             if vma == NULL:
                 continue
-            start = i
-        # vma_address
-        offset = (p.index - vma.vm_pgoff) << m.page_shift
-        va[i] = vma.vm_start + offset
-        if rm_unlikely(offset >= vma.vm_end - vma.vm_start):
-            if start < i:
-                referenced_run(m, vma.vm_mm, &va[start], &pfn[start], i - start, &referenced[start])
-            start = i + 1
-    if start < n:
-        referenced_run(m, vma.vm_mm, &va[start], &pfn[start], n - start, &referenced[start])
+            run.start = i
+            w.pages = 0
+        k = p.index - w.pgoff
+        if rm_unlikely(k >= w.pages):
+            if not find_window(m, vma, p.index, &w):
+                end_run(m, vma, &run, i)
+                continue
+            run.walked += 1
+            k = p.index - w.pgoff if w.pages else 0
+        run.vpn[i] = w.vpn + k
+        run.pte[i] = w.pte + k
+        rm_prefetch(run.pte[i])
+    end_run(m, vma, &run, n)

@@ -4,7 +4,7 @@
 # Kernel: mm/vmscan.c (v3.2), isolate_lru_pages, putback_lru_pages, shrink_inactive_list, shrink_active_list.
 # No lumpy reclaim, no compaction; nothing congests, nobody else isolates.
 from libc.stdint cimport int8_t, uint32_t, uint64_t
-from rmapemu.hw.ops cimport rm_likely, rm_unlikely
+from rmapemu.hw.ops cimport rm_likely, rm_prefetch, rm_unlikely
 from rmapemu.mm.atomic cimport atomic_dec, atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
@@ -25,6 +25,7 @@ cdef int isolate_lru_pages(machine* m, zone* z, uint32_t nr, uint32_t* out, int 
     cdef uint32_t k = 0
     while k < nr and pfn != h:
         p = &m.pages[pfn]
+        rm_prefetch(&m.private[pfn])        # its slot, which reclaim will ask for
         out[k] = pfn
         k += 1
         p.flags &= ~<uint32_t>PG_lru

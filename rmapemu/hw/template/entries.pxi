@@ -65,50 +65,34 @@ cdef int referenced_walk(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf
     cdef uint64_t* p = walk_tables(h, s, va, c)
     return -1 if p == NULL else referenced_at(FMT(h), h, s, va, pfn, p)
 
-# All walks first: the entries are on their way from memory while the next ones are looked for.
-cdef int referenced_batch(hw_t* h, addr_space* s, const uint64_t* va, const uint32_t* pfn, int n, uint8_t* young) noexcept nogil:
+# Which are young cannot be predicted: they are listed without a branch, and cleared afterwards.
+cdef int referenced_batch(hw_t* h, addr_space* s, uint64_t** pte, const uint64_t* vpn, const uint32_t* pfn, int n,
+                          uint8_t* young) noexcept nogil:
     cdef const pt_format* f = FMT(h)
-    cdef uint64_t* p[BATCH_MAX]
-    cdef uint64_t* leaf = NULL
-    cdef uint64_t key, last = ~<uint64_t>0
     cdef uint64_t e
-    cdef int i, read = 0, present = 0, matched = 0, cleared = 0
-    cdef bint found
+    cdef uint8_t at[BATCH_MAX]
+    cdef uint8_t found
+    cdef int i, tables = n, absent = 0, other = 0, cleared = 0
     for i in range(n):
-        key = va[i] >> f.level[1].shift
-        if key == last:
-            h.cost.table_levels += levels_of(f, s)
-            p[i] = leaf + index_of(f, va[i], 0)
+        found = 0
+        if rm_unlikely(pte[i] == NULL):
+            tables -= 1
         else:
-            p[i] = kernel_walk(f, h, s, va[i], NULL)
-            if p[i] != NULL:
-                leaf = p[i] - index_of(f, va[i], 0)
-                last = key
-        rm_prefetch(p[i])
-    for i in range(n):
-        young[i] = 0
-        if rm_unlikely(p[i] == NULL):
-            continue
-        read += 1
-        e = p[i][0]
-        if rm_unlikely(not pte_present(f, e)):
-            continue
-        present += 1
-        if rm_likely(pte_pfn(f, e) == pfn[i]):
-            matched += 1
-            # clear_young, without its branch: half of them are
-            if f.young != 0:
+            e = pte[i][0]
+            if rm_unlikely(not pte_present(f, e)):
+                absent += 1
+            elif rm_unlikely(pte_pfn(f, e) != pfn[i]):
+                other += 1
+            elif f.young != 0:
                 found = (e & f.young) != 0
-                p[i][0] = pte_mkold(f, e)
-                tlb_drop_if(f, s, va[i] >> f.page_shift, found)
-                young[i] = found
+                at[cleared] = <uint8_t>i
                 cleared += found
-    h.cost.ptes_examined += read
-    h.cost.ptes_matched += matched
-    h.cost.young_cleared += cleared
-    h.cost.ptes_written += cleared
-    h.cost.tlb_flush_page += cleared
-    return present
+        young[i] = found
+    for i in range(cleared):
+        clear_young(f, h, s, vpn[at[i]] << f.page_shift, pte[at[i]], pte[at[i]][0])
+    h.cost.ptes_examined += tables
+    h.cost.ptes_matched += tables - absent - other
+    return tables - absent
 
 cdef int swap_out_old(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, uint64_t entry, uint64_t* old) noexcept nogil:
     cdef const pt_format* f = FMT(h)

@@ -41,19 +41,16 @@ cdef inline int tlb_put(const pt_format* f, addr_space* s, uint64_t vpn, bint st
     s.tlb_pfn[i] = pfn
     return i
 
-# Without a branch on what it held, which nothing predicts. `wanted`: 0 leaves it as it is.
-cdef inline void tlb_drop_if(const pt_format* f, addr_space* s, uint64_t vpn, bint wanted) noexcept nogil:
+# Without a branch on what it held, which nothing predicts.
+cdef inline void tlb_drop(const pt_format* f, addr_space* s, uint64_t vpn) noexcept nogil:
     cdef int way, i = <int>set_of(f, vpn)
     cdef uint64_t gone
     if s.tlb == NULL:
         return
     for way in range(f.tlb_ways):
-        gone = -<uint64_t>(wanted & (s.tlb[i + way].tag[0] == vpn))
+        gone = -<uint64_t>(s.tlb[i + way].tag[0] == vpn)
         s.tlb[i + way].tag[0] |= gone
         s.tlb[i + way].tag[1] |= gone
-
-cdef inline void tlb_drop(const pt_format* f, addr_space* s, uint64_t vpn) noexcept nogil:
-    tlb_drop_if(f, s, vpn, True)
 
 cdef void tlb_drop_all(const pt_format* f, addr_space* s) noexcept nogil:
     if s.tlb != NULL:
