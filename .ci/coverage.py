@@ -178,6 +178,9 @@ def excused() -> set[Row]:
 
 
 def main() -> int:
+    if not shutil.which("gcov"):
+        print("coverage: gcov is missing (it comes with gcc)", file=sys.stderr)
+        return 2
     copy_tree()
     for module in COMPILED:
         compile_module(module)
