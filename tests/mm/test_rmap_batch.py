@@ -54,6 +54,17 @@ def with_the_next_of_no_address_either(m, init, page, va):
     assert [init.page_at(va), init.page_at(va + m.page_size)] == list(pages)
 
 
+def where_no_leaf_table_is(m, init, page, va):
+    vma, index = page.mappers()[0].vma, page.index
+    start, pages, pgoff = vma.vm_start, (vma.vm_end - vma.vm_start) // m.page_size, vma.vm_pgoff
+    m.lab.vma_bounds(vma, start - 2048 * m.page_size, pages + 2048, pgoff - 2048)
+    m.lab.index(page, pgoff - 1500)
+    yield
+    m.lab.index(page, index)
+    m.lab.vma_bounds(vma, start, pages, pgoff)
+    assert init.page_at(va) == page
+
+
 def without_its_entry(m, init, page, va):
     m.lab.set_pte(init, va)
     yield
@@ -62,7 +73,7 @@ def without_its_entry(m, init, page, va):
 
 @pytest.mark.parametrize("odd", [
     nothing, of_an_empty_anon_vma, locked_by_another, unmapped_already, of_no_address_in_its_vma, with_the_next_of_no_address_either,
-    without_its_entry])
+    where_no_leaf_table_is, without_its_entry])
 def test_a_page_in_the_middle_of_a_batch_goes_as_it_goes_alone(arch, odd):
     short, general = squeezed_both_ways(arch, odd)
     assert short == general
