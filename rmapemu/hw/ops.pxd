@@ -10,10 +10,13 @@ cdef extern from *:
     """
     /* the empty asm: without it a function that only prefetches counts as pure, and its calls are removed */
     #define rm_prefetch(p) do { __builtin_prefetch((const void*)(p), 1); __asm__ volatile (""); } while (0)
+    /* a value that the compiler knows nothing of: it makes no branch out of the arithmetic that follows */
+    static inline int rm_hidden(int x) { __asm__ ("" : "+r" (x)); return x; }
     #define rm_likely(x) __builtin_expect(!!(x), 1)
     #define rm_unlikely(x) __builtin_expect(!!(x), 0)
     """
     void rm_prefetch(const void* p) noexcept nogil
+    int rm_hidden(int x) noexcept nogil
     bint rm_likely(bint x) noexcept nogil
     bint rm_unlikely(bint x) noexcept nogil
 
@@ -92,8 +95,9 @@ cdef struct hw_ops:
                              fault_t fault, void* ctx, int* err, touched_t touched) noexcept nogil
     # --- entries
     uint64_t* (*find_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # NULL: no leaf table (or a huge leaf)
-    # the CPU's walk where no host cache knows the leaf table: the entry where it ends and its level, NULL beyond the address space
-    uint64_t* (*hw_walk_tables)(hw_t* h, addr_space* s, uint64_t va, int* level) noexcept nogil
+    # the CPU's walk where no host cache knows the leaf table, and the load into the TLB: its place there, or -1; *pte: the leaf entry
+    # or NULL
+    int (*hw_load)(hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t** pte) noexcept nogil
     # the walk behind find_pte and check_address where no host cache knows the leaf table; c: the VMA's cache to fill, or NULL
     uint64_t* (*walk_tables)(hw_t* h, addr_space* s, uint64_t va, leaf_cache* c) noexcept nogil
     uint64_t* (*find_pmd)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # level-1 entry; NULL: no table of it

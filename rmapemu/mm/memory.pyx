@@ -101,7 +101,6 @@ cdef int fix_present(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va
 cdef inline int handle_pte_fault(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte) noexcept nogil:
     cdef uint64_t orig = pte[0]
     cdef uint64_t entry
-    cdef swap_info_struct* si
     if pte_none(m.hw.fmt, orig):
         if vma.vm_file == NULL:
             return do_anonymous_page(m, mm, vma, va, kind, pte)
@@ -111,9 +110,8 @@ cdef inline int handle_pte_fault(machine* m, mm_struct* mm, vm_area_struct* vma,
     if pte_file(m.hw.fmt, orig):
         return do_nonlinear_fault(m, mm, vma, va, kind, pte, orig)
     entry = pte_to_swp_entry(m.hw.fmt, orig)
-    si = plain_slot(m, vma, kind, entry)
-    if rm_likely(si != NULL):
-        return plain_swap_page(m, mm, vma, va, kind, pte, si, entry)
+    if rm_likely(plain_slot(m, vma, kind, entry)):
+        return plain_swap_page(m, vma, va, kind, pte, entry)
     return do_swap_page(m, mm, vma, va, kind, pte, orig)
 
 

@@ -4,8 +4,8 @@
 # Kernel: mm/memory.c, mm/swap_state.c as they run then.
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.costs cimport LOCK_PAGE, LOCK_PTL, LOCK_SWAP, LOCK_TREE
-from rmapemu.hw.ops cimport ACCESS_WRITE, rm_likely, rm_prefetch, rm_unlikely
-from rmapemu.hw.pte cimport mk_pte, pte_mkdirty, swp_offset
+from rmapemu.hw.ops cimport ACCESS_WRITE, rm_prefetch, rm_unlikely
+from rmapemu.hw.pte cimport mk_pte, pte_mkdirty, swp_offset, swp_type
 from rmapemu.mm.memory cimport VM_FAULT_MAJOR, VM_FAULT_OOM, VM_FAULT_WRITE, maybe_mkwrite
 from rmapemu.mm.page_alloc cimport alloc_pages
 from rmapemu.mm.rmap cimport plain_walks
@@ -15,17 +15,17 @@ from rmapemu.mm.swap_slot cimport slot_area, slot_free
 from rmapemu.mm.swap_state cimport page_kbytes
 from rmapemu.mm.types cimport *
 
-cdef inline swap_info_struct* plain_slot(machine* m, const vm_area_struct* vma, int kind, uint64_t entry) noexcept nogil:
-    """The area of the slot; NULL: the general way."""
+cdef inline bint plain_slot(machine* m, const vm_area_struct* vma, int kind, uint64_t entry) noexcept nogil:
+    """Is it such an entry? False: the general way."""
     cdef swap_info_struct* si = slot_area(m, entry)
     cdef uint8_t count
     if not plain_walks(m) or (m.fail.nth | m.has_tokens) != 0 or (m.config.swap_readahead and m.sysctl.page_cluster):
-        return NULL
+        return False
     if si == NULL or vma.vm_flags & (VM_LOCKED | VM_HUGETLB) or vma.anon_vma == NULL:
-        return NULL
+        return False
     count = si.swap_map[swp_offset(entry)]
     # in use, not cached, no count beyond the byte; a store that would have to copy is not plain
-    return si if rm_likely(<uint8_t>(count - 1) < (1 if kind == ACCESS_WRITE else SWAP_MAP_MAX)) else NULL
+    return <uint8_t>(count - 1) < (1 if kind == ACCESS_WRITE else SWAP_MAP_MAX)
 
 cdef inline void plain_read(machine* m, uint32_t pfn) noexcept nogil:
     """read_swap_cache_async and lock_page, but for the cache itself."""
@@ -68,8 +68,9 @@ cdef inline bint plain_slot_put(machine* m, swap_info_struct* si, uint64_t entry
     slot_free(m, si, offset)
     return False
 
-cdef inline int plain_swap_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte,
-                                swap_info_struct* si, uint64_t entry) noexcept nogil:
+cdef inline int plain_swap_page(machine* m, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t entry) noexcept nogil:
+    cdef mm_struct* mm = vma.vm_mm
+    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
     cdef uint64_t e
     cdef bint exclusive = kind == ACCESS_WRITE
     rm_prefetch(&si.cache[swp_offset(entry)])

@@ -23,33 +23,19 @@ cdef inline void key_touch(const pt_format* f, uint8_t* key, int kind) noexcept 
     if rm_unlikely((key[0] & bits) != bits):
         key[0] |= bits
 
-# May the hardware do this through an entry that it translates? Huge leaves have the same bits.
-cdef inline bint permitted(const pt_format* f, uint64_t e, int kind) noexcept nogil:
-    if f.user.mask[0] != 0 and not pt_matches(&f.user, e):
-        return False
-    # a store where no store may be: one comparison, so that the compiler finds nothing to branch on
-    return not ((kind & ACCESS_WRITE) > pte_write(f, e) or (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e)))
-
-# Loads the translation of the entry into the TLB, or -1 if it does not allow the access. Sets young, dirty, R and C.
+# Loads a translation into the TLB, or -1 if its entry does not allow the access. Sets young, dirty, R and C.
 # By arithmetic where branches would be natural: whether a miss is of a store, and what the page has seen, cannot be predicted.
-cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t* p, int level) noexcept nogil:
+cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t* p, uint32_t pfn) noexcept nogil:
     cdef uint64_t e = p[0]
-    cdef uint32_t pfn
-    cdef bint store
-    if rm_likely(level == 0):
-        if not pt_matches(&f.valid, e):
-            return -1
-        pfn = pte_pfn(f, e)
-    elif is_huge(f, e, level):
-        pfn = <uint32_t>((e & f.level[level].huge_pa_mask | va & ((<uint64_t>1 << f.level[level].shift) - 1)) >> f.page_shift)
-    else:
+    cdef int store = rm_hidden(pte_write(f, e))
+    if f.user.mask[0] != 0 and rm_unlikely(not pt_matches(&f.user, e)):
         return -1
-    if rm_unlikely(not permitted(f, e, kind)):
+    if rm_unlikely((kind & ACCESS_WRITE) > store or (f.has_nx and kind & ACCESS_EXEC and pt_matches(&f.noexec, e))):
         return -1
     if f.young | f.dirty:
         e |= f.young | f.dirty * (kind & ACCESS_WRITE)
         p[0] = e
-    store = pte_write(f, e) & ((e & f.dirty) == f.dirty)
+    store &= (e & f.dirty) == f.dirty
     if f.key_referenced and h.skey != NULL:
         key_touch(f, h.skey + pfn, kind)
         store &= h.key_exact | (kind & ACCESS_WRITE)
@@ -57,38 +43,65 @@ cdef inline int tlb_fill(const pt_format* f, hw_t* h, addr_space* s, uint64_t va
         pfn |= TLB_EXEC
     return tlb_put(f, s, va >> f.page_shift, store, pfn)
 
+cdef inline int load_leaf(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t* p) noexcept nogil:
+    return tlb_fill(f, h, s, va, kind, p, pte_pfn(f, p[0])) if pt_matches(&f.valid, p[0]) else -1
+
+# An access that the TLB does not serve: walk, through the leaf cache if it can, and load. -1: nothing that allows the access.
+# pte[0]: the leaf entry, NULL where the walk ended elsewhere.
+# The cache never hides a missing accessed bit: what is in it was entered by a walk that set them all.
+cdef inline int load(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t** pte) noexcept nogil:
+    pte[0] = known_entry(f, s.pde, va)
+    if rm_unlikely(pte[0] == NULL):
+        # through the pointer: never inlined, so that the common case computes no table's index
+        return h.ops.hw_load(h, s, va, kind, pte)
+    h.cost.table_levels += levels_of(f, s)
+    return load_leaf(f, h, s, va, kind, pte[0])
+
+cdef int hw_load(hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t** pte) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef leaf_cache* c = &s.pde[(va >> f.level[1].shift) & (PDE_SLOTS - 1)]
+    cdef int level
+    cdef uint64_t* p
+    pte[0] = NULL
+    if rm_unlikely(va >= s.asce_limit):
+        return -1
+    p = descend(f, h, s, va, 0, True, &level)
+    h.cost.table_levels += levels_read(f, s, level)
+    if level == 0:
+        c.key = va >> f.level[1].shift
+        c.leaf = p - index_of(f, va, 0)
+        pte[0] = p
+        return load_leaf(f, h, s, va, kind, p)
+    if not is_huge(f, p[0], level):
+        return -1
+    return tlb_fill(f, h, s, va, kind, p, <uint32_t>((p[0] & f.level[level].huge_pa_mask
+                                                     | va & ((<uint64_t>1 << f.level[level].shift) - 1)) >> f.page_shift))
+
 cdef struct fault_to:           # where faults go: in one argument, or each miss would pass them all on the stack
     fault_t fault
     void* ctx
     int* err
     tracer* t
 
-# An access that the TLB does not serve: walk and load. -1: nothing that allows the access; p and level say where the walk ended.
-cdef inline int load(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int kind, uint64_t** p, int* level) noexcept nogil:
-    p[0] = hw_walk(f, h, s, va, level)
-    h.cost.table_levels += levels_read(f, s, level[0])
-    return -1 if rm_unlikely(p[0] == NULL) else tlb_fill(f, h, s, va, kind, p[0], level[0])
-
 # Fault, and walk again, until the access may be. -1: fault's refusal is in to.err[0].
-cdef int fault_in(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to, uint64_t* p, int level) noexcept nogil:
+cdef int fault_in(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to, uint64_t* pte) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef int i
     while True:
         if to.t != NULL:
             trace_flush(to.t)
-        to.err[0] = to.fault(to.ctx, s, va, kind, p if level == 0 else NULL)
+        to.err[0] = to.fault(to.ctx, s, va, kind, pte)
         if to.err[0] != 0:
             return -1
-        i = load(f, h, s, va, kind, &p, &level)
+        i = load(f, h, s, va, kind, &pte)
         if i >= 0:
             return i
 
 # Both, for loops whose misses are rare.
 cdef int miss(hw_t* h, addr_space* s, uint64_t va, int kind, const fault_to* to) noexcept nogil:
-    cdef uint64_t* p
-    cdef int level
-    cdef int i = load(FMT(h), h, s, va, kind, &p, &level)
-    return i if i >= 0 else fault_in(h, s, va, kind, to, p, level)
+    cdef uint64_t* pte
+    cdef int i = load(FMT(h), h, s, va, kind, &pte)
+    return i if i >= 0 else fault_in(h, s, va, kind, to, pte)
 
 cdef inline int64_t finish(hw_t* h, int64_t i, int64_t n, int64_t misses) noexcept nogil:
     h.cost.accesses += i + (i < n)
@@ -127,12 +140,6 @@ cdef int64_t access(hw_t* h, addr_space* s, const uint64_t* va, const uint8_t* k
         i += 1
     return finish(h, i, n, misses)
 
-cdef inline uint64_t* known_entry(const pt_format* f, const leaf_cache* pde, uint64_t va) noexcept nogil:
-    """The leaf entry of the address if its table is in the leaf cache, else NULL."""
-    cdef uint64_t key = va >> f.level[1].shift
-    cdef const leaf_cache* c = &pde[key & (PDE_SLOTS - 1)]
-    return c.leaf + index_of(f, va, 0) if rm_likely(c.key == key) else NULL
-
 cdef inline void fetch_frame(const pt_format* f, hw_t* h, const uint64_t* p, const uint8_t* slots) noexcept nogil:
     # one fetch without a mispredicted branch: the key of a present page, or the count of the swap slot
     if rm_likely(p != NULL):
@@ -145,8 +152,8 @@ cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint
                           fault_t fault, void* ctx, int* err, const uint8_t* slots) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef int64_t i = 0, misses = 0
-    cdef int t, level, k = kind0
-    cdef uint64_t* p
+    cdef int t, k = kind0
+    cdef uint64_t* pte
     cdef fault_to to = fault_to(fault, ctx, err, NULL)
     err[0] = 0
     if rm_unlikely(s.tlb == NULL):
@@ -166,9 +173,9 @@ cdef int64_t access_ahead(hw_t* h, addr_space* s, const uint64_t* va, const uint
         t = tlb_find(f, tlb, pfn, va[i] >> f.page_shift, k)
         if t < 0:
             misses += 1
-            t = load(f, h, s, va[i], k, &p, &level)
+            t = load(f, h, s, va[i], k, &pte)
             if t < 0:
-                t = fault_in(h, s, va[i], k, &to, p, level)
+                t = fault_in(h, s, va[i], k, &to, pte)
                 if t < 0:
                     break
         if f.key_referenced and skey != NULL:

@@ -8,7 +8,7 @@ cdef void fill_ops(hw_ops* o) noexcept nogil:
     o.access = access
     o.access_ahead = access_ahead
     o.access_traced = access_traced
-    o.hw_walk_tables = hw_walk_tables
+    o.hw_load = hw_load
     o.walk_tables = walk_tables
     o.find_pte = find_pte
     o.find_pmd = find_pmd

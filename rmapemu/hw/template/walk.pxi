@@ -47,29 +47,11 @@ cdef inline uint64_t* descend(const pt_format* f, hw_t* h, addr_space* s, uint64
 cdef inline int levels_read(const pt_format* f, addr_space* s, int level) noexcept nogil:
     return levels_of(f, s) - level
 
-# The hardware's walk: NULL beyond the address space, else the entry where it ends; through the leaf cache if it can.
-# The cache never hides a missing accessed bit: what is in it was entered by a walk that set them all.
-cdef inline uint64_t* hw_walk(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int* level) noexcept nogil:
+# The leaf entry of the address if its table is in the leaf cache, else NULL.
+cdef inline uint64_t* known_entry(const pt_format* f, const leaf_cache* pde, uint64_t va) noexcept nogil:
     cdef uint64_t key = va >> f.level[1].shift
-    cdef const leaf_cache* c = &s.pde[key & (PDE_SLOTS - 1)]
-    if rm_unlikely(c.key != key):
-        # through the pointer: never inlined, so that the common case computes no table's index
-        return h.ops.hw_walk_tables(h, s, va, level)
-    level[0] = 0
-    return c.leaf + index_of(f, va, 0)
-
-cdef uint64_t* hw_walk_tables(hw_t* h, addr_space* s, uint64_t va, int* level) noexcept nogil:
-    cdef const pt_format* f = FMT(h)
-    cdef leaf_cache* c = &s.pde[(va >> f.level[1].shift) & (PDE_SLOTS - 1)]
-    cdef uint64_t* p
-    if rm_unlikely(va >= s.asce_limit):
-        level[0] = levels_of(f, s)
-        return NULL
-    p = descend(f, h, s, va, 0, True, level)
-    if level[0] == 0:
-        c.key = va >> f.level[1].shift
-        c.leaf = p - index_of(f, va, 0)
-    return p
+    cdef const leaf_cache* c = &pde[key & (PDE_SLOTS - 1)]
+    return c.leaf + index_of(f, va, 0) if rm_likely(c.key == key) else NULL
 
 # The kernel's walk, not counted: the leaf entry, or NULL where there is no leaf table. Reads no more than it must.
 cdef inline uint64_t* leaf_of(const pt_format* f, hw_t* h, addr_space* s, uint64_t va, int* level) noexcept nogil:
