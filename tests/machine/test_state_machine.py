@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from model.process import HEAP
-from model.vma import LOCKED
+from model.vma import LOCKED, SHARED
 from support.driving import PROT, Driving
 from support.pair import Pair
 
@@ -87,6 +87,21 @@ class Steps(Driving):
         name, mm = self.process(who)
         start, end = self.span(mm, spot, n)
         self.pair.do(f"{name}.munmap({self.bytes(start, end)})", lambda: mm.munmap(start, end))
+
+    @rule(who=WHO, which=WHO, first=WHO, n=PAGES, index=st.integers(0, 9), nonblock=st.booleans())
+    def remap_pages_of_a_file(self, who, which, first, n, index, nonblock):
+        """Of a tmpfs file in place; of a regular one by a mapping of its own for the range."""
+        name, mm = self.process(who)
+        mapped = [v for v in mm.vmas.all if v.flags & SHARED]
+        if not mapped:
+            return
+        vma = mapped[which % len(mapped)]
+        start = vma.start + first % vma.pages
+        end = min(start + n, vma.end + (n == 12))
+        call = f"{name}.remap_file_pages({self.bytes(start, end)}, {index}, nonblock={nonblock})"
+        # a mapping of its own replaces what was there, and that is gone by the time that an allocation fails
+        trial = vma.file.kind == "shmem"
+        self.pair.do(call, lambda: mm.remap_file_pages(start, end, index, nonblock=nonblock), trial=trial)
 
     @rule(who=WHO, spot=SPOT, n=PAGES, prot=PROTS)
     def protect(self, who, spot, n, prot):

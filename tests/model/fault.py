@@ -19,10 +19,26 @@ class Faults(Locking):
     """The part of an address space that accesses work on."""
 
     slab: Slab
+    elsewhere: dict[int, int]  # by address: the page of the file that an entry without a page names
     min_flt: int
     maj_flt: int
 
+    # ------------------------------------------------------------ figures
+    @property
+    def rss(self) -> list[int]:
+        """File pages, anonymous pages, swap entries."""
+        mapped = [pte.page for pte in self.ptes.values() if pte.page is not None]
+        files = sum(p.file is not None for p in mapped)
+        return [files, len(mapped) - files, 0]
+
+    def update_hiwater_rss(self) -> None:
+        self.hiwater_rss = max(self.hiwater_rss, sum(self.rss))
+
     # ------------------------------------------------------------ entries
+    def index_at(self, vma: Vma, at: int) -> int:
+        """The page of its file that an address shows."""
+        return self.elsewhere.get(at, vma.index(at))
+
     def map_page(self, at: int, page: Page | None, *, writable: bool = False, dirty: bool = False) -> None:
         self.ptes[at] = Pte(page, writable, dirty and not self.world.keys)
         if page is not None:
@@ -46,6 +62,8 @@ class Faults(Locking):
     def zap(self, start: int, end: int) -> None:
         for at in [p for p in self.ptes if start <= p < end]:
             self.unmap_page(at)
+        for at in [p for p in self.elsewhere if start <= p < end]:
+            del self.elsewhere[at]
 
     def _stored(self, pte: Pte, token: int | None) -> None:
         page = pte.page
@@ -137,7 +155,7 @@ class Faults(Locking):
         private_store = write and not vma.flags & SHARED
         if private_store:
             self.prepare(vma)  # before the file is asked, which may have no such page
-        file, index = vma.file, vma.index(at)
+        file, index = vma.file, self.index_at(vma, at)
         assert isinstance(file, File)
         if index >= file.pages:
             raise Bus(at)
@@ -148,6 +166,7 @@ class Faults(Locking):
             return major
         if write:
             file.set_dirty(page)
+        self.elsewhere.pop(at, None)
         self.map_page(at, page, writable=write or self.born_writable(vma), dirty=write)
         return major
 

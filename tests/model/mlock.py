@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .page import Bus, NoMemory, Page, Pte, World
-from .vma import GROWSDOWN, LOCKED, PROT, SHARED, WRITE, Vma, Vmas
+from .vma import GROWSDOWN, LOCKED, NONLINEAR, PROT, SHARED, WRITE, Vma, Vmas
 
 
 class Locking:
@@ -40,11 +40,12 @@ class Locking:
 
     # ------------------------------------------------------------ letting go
     def munlock_page(self, page: Page, mapcount: int, *, held: bool) -> None:
-        """Another locked mapping keeps it, if its mmap_sem can be had; a page mapped once is not asked about."""
+        """Another locked mapping keeps it, if its mmap_sem can be had; a page mapped once is not asked about, a nonlinear VMA neither."""
         if not page.mlocked:
             return
         page.mlocked = mapcount > 1 and any(
-            bool((vma := mm.vmas.find(at)) and vma.flags & LOCKED) and not (held and mm is self) for mm, at in page.users
+            bool((vma := mm.vmas.find(at)) and vma.flags & (LOCKED | NONLINEAR) == LOCKED) and not (held and mm is self)
+            for mm, at in page.users
         )
 
     def munlock_range(self, vma: Vma, start: int, end: int, *, held: bool) -> None:

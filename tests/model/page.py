@@ -23,6 +23,10 @@ class NoMemory(Exception):
     """ENOMEM."""
 
 
+class Invalid(Exception):
+    """EINVAL."""
+
+
 @dataclass(eq=False)
 class Page:
     """An anonymous page, or one of a file's page cache (whose content the file has)."""
@@ -144,10 +148,14 @@ class File:
         old, self.size = self.size, size
         if self.kind == "shmem" and size >= old:
             return
+        from .vma import NONLINEAR
+
         first = self.pages
         for mm in self.world.mms:
             for vma in mm.vmas.all:
-                if vma.file is self and vma.index(vma.end) > first:
+                if vma.file is self and vma.flags & NONLINEAR:
+                    mm.zap_remapped(vma, first)
+                elif vma.file is self and vma.index(vma.end) > first:
                     mm.update_hiwater_rss()
                     mm.zap(max(vma.start, vma.start + first - vma.pgoff), vma.end)
         self.cache = {i: p for i, p in self.cache.items() if i < first}

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import anon_vma as rmap
-from .fault import Faults
+from .fremap import Remapping
 from .page import File, NoMemory, Pte, World
-from .vma import ACCOUNT, GROWSDOWN, LOCKED, PROT, READ, SHARED, WRITE, Vma, Vmas
+from .vma import ACCOUNT, GROWSDOWN, LOCKED, NONLINEAR, PROT, READ, SHARED, WRITE, Vma, Vmas
 
 if TYPE_CHECKING:
     from .anon_vma import Slab
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STACK_ROOM, HEAP = 32, 1 << 18  # pages
 
 
-class Mm(Faults):
+class Mm(Remapping):
     def __init__(self, world: World, slab: Slab, top: int) -> None:
         self.world, self.slab, self.top = world, slab, top
         self.min_flt = self.maj_flt = 0
@@ -28,6 +28,7 @@ class Mm(Faults):
     def _fresh(self) -> None:
         self.vmas = Vmas(self.slab)
         self.ptes: dict[int, Pte] = {}
+        self.elsewhere: dict[int, int] = {}
         self.def_flags = self.locked_vm = self.hiwater_rss = self.hiwater_vm = 0
         self.start_brk = self.brk_at = HEAP * self.world.page_bytes
 
@@ -36,21 +37,11 @@ class Mm(Faults):
     def total_vm(self) -> int:
         return sum(v.pages for v in self.vmas.all)
 
-    @property
-    def rss(self) -> list[int]:
-        """File pages, anonymous pages, swap entries."""
-        mapped = [pte.page for pte in self.ptes.values() if pte.page is not None]
-        files = sum(p.file is not None for p in mapped)
-        return [files, len(mapped) - files, 0]
-
-    def update_hiwater_rss(self) -> None:
-        self.hiwater_rss = max(self.hiwater_rss, sum(self.rss))
-
     # ------------------------------------------------------------ content
     def behind(self, at: int) -> int:
         """The content that a first access of the page would find."""
         vma = self.vmas.find(at)
-        return vma.file.content.get(vma.index(at), 0) if vma is not None and isinstance(vma.file, File) else 0
+        return vma.file.content.get(self.index_at(vma, at), 0) if vma is not None and isinstance(vma.file, File) else 0
 
     def peek(self, at: int) -> int:
         """The content of a page, whoever may read it."""
@@ -126,7 +117,9 @@ class Mm(Faults):
             new = Vma(vma.start, vma.end, vma.flags & ~LOCKED, vma.pgoff, vma.file)
             rmap.fork(self.slab, new, vma)
             child.vmas.add(new)
-            if vma.anon_vma is not None:  # else the child's faults find all again
+            if vma.flags & NONLINEAR:
+                self.copy_remapped(child, vma)
+            elif vma.anon_vma is not None:  # else the child's faults find all again
                 self._copy_entries(child, vma)
         child.hiwater_rss, child.hiwater_vm = sum(child.rss), child.total_vm
         return child

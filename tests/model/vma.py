@@ -12,7 +12,7 @@ from .anon_vma import AnonVma, Slab
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-READ, WRITE, EXEC, SHARED, GROWSDOWN, LOCKED, ACCOUNT = 1, 2, 4, 8, 0x100, 0x2000, 0x100000
+READ, WRITE, EXEC, SHARED, GROWSDOWN, LOCKED, ACCOUNT, NONLINEAR = 1, 2, 4, 8, 0x100, 0x2000, 0x100000, 0x800000
 PROT = READ | WRITE | EXEC
 
 

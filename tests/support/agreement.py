@@ -9,9 +9,10 @@ from typing import Any
 from model.anon_vma import Slab
 from model.page import File, Page, World
 from model.process import Mm
-from model.vma import ACCOUNT, EXEC, GROWSDOWN, LOCKED, PROT, READ, SHARED, WRITE
+from model.vma import ACCOUNT, EXEC, GROWSDOWN, LOCKED, NONLINEAR, PROT, READ, SHARED, WRITE
 
-FLAGS = {"READ": READ, "WRITE": WRITE, "EXEC": EXEC, "SHARED": SHARED, "GROWSDOWN": GROWSDOWN, "LOCKED": LOCKED, "ACCOUNT": ACCOUNT}
+FLAGS = {"READ": READ, "WRITE": WRITE, "EXEC": EXEC, "SHARED": SHARED, "GROWSDOWN": GROWSDOWN, "LOCKED": LOCKED, "ACCOUNT": ACCOUNT,
+         "NONLINEAR": NONLINEAR}
 EVENTS = ("pgfault", "pgmajfault")
 
 
@@ -121,6 +122,9 @@ class View:
             entries = {va // self.page_bytes: e for va, e in real["entries"].items()}
             for at, e in entries.items():
                 where = f"{at * self.page_bytes:#x} of {pid}"
+                if e["kind"] == "file":
+                    same(f"{where}: names page", e.get("pgoff", 0), mm.elsewhere[at] if at in mm.elsewhere else mm.ptes[at].page.index)
+                    continue
                 page = mm.ptes[at].page if at in mm.ptes else None
                 same(f"{where}: content", self.content(e), mm.peek(at))
                 if hidden:
@@ -145,6 +149,10 @@ class View:
         anonymous = [at for at, pte in mm.ptes.items() if pte.page is None or pte.page.file is None]
         gone = [at for at in anonymous if at not in entries and not (hidden and mm.peek(at) == mm.behind(at))]
         same(f"anonymous pages of {pid} that got lost", gone, [])
+        mapped = {at: pte.page.index for at, pte in mm.ptes.items() if pte.page is not None and pte.page.file is not None}
+        out = {at: (v, i) for at, i in (mapped | mm.elsewhere).items() if (v := mm.vmas.find(at)) is not None and v.flags & NONLINEAR}
+        gone = [at for at, (v, i) in out.items() if at not in entries and i != v.index(at)]
+        same(f"places of {pid} that are forgotten", gone if not hidden else [], [])
         if not hidden:
             same(f"anonymous pages of {pid}", real["rss"][1] + real["rss"][2], mm.rss[1])
 
@@ -164,7 +172,9 @@ class View:
         for pid, real, mm in self.each():
             # where nothing is permitted, what an entry says of stores is up to its encoding
             asked = {at: bool((v := mm.vmas.find(at)) and v.flags & PROT) for at in mm.ptes}
-            at_page = {va // self.page_bytes: e for va, e in real["entries"].items()}
+            at_page = {va // self.page_bytes: e for va, e in real["entries"].items() if e["kind"] != "file"}
+            named = {va // self.page_bytes: e.get("pgoff", 0) for va, e in real["entries"].items() if e["kind"] == "file"}
+            same(f"entries of {pid} that name a page", named, mm.elsewhere)
             entries = {at: bool(e.get("write")) and asked.get(at, True) for at, e in at_page.items()}
             same(f"entries of {pid} (and whether writable)", entries, {at: pte.writable and asked[at] for at, pte in mm.ptes.items()})
             frames |= {e["pfn"]: mm.ptes[at].page for at, e in at_page.items() if not e.get("special")}
