@@ -47,7 +47,9 @@ class Steps(Driving):
             self.map_a_file(0, 0, ("low", 0), 8, 1, "rw", "shared")
             self.map_a_file(0, 0, ("low", 8), 8, 0, "rw", "private")
             self.map_private_anonymous_memory(0, ("low", 16), 12, "rw", "")
-            for spot in ("low", 2), ("low", 10), ("low", 16):
+            self.pair.create("shmem", 9 * self.page)
+            self.map_a_file(0, 1, ("low", 28), 10, 0, "rw", "shared")
+            for spot in ("low", 2), ("low", 10), ("low", 16), ("low", 30):
                 self.write_a_run(0, spot, 4)
 
     def teardown(self):
@@ -92,7 +94,7 @@ class Steps(Driving):
     def remap_pages_of_a_file(self, who, which, first, n, index, nonblock):
         """Of a tmpfs file in place; of a regular one by a mapping of its own for the range."""
         name, mm = self.process(who)
-        mapped = [v for v in mm.vmas.all if v.flags & SHARED]
+        mapped = [v for v in mm.vmas.all if v.flags & SHARED for _ in range(3 if v.file.kind == "shmem" else 1)]
         if not mapped:
             return
         vma = mapped[which % len(mapped)]
