@@ -26,7 +26,8 @@ from pathlib import Path
 COPY = Path("build/coverage").absolute()
 OBJECTS = COPY / "gcov"
 LISTED = Path("docs/coverage.md")
-MODULES = [*sorted(f"mm/{path.stem}" for path in Path("rmapemu/mm").glob("rmap*.pyx")), "mm/anon_vma", "mm/ksm", "mm/memcontrol"]
+OTHERS = ["mm/anon_vma", "mm/ksm", "mm/memcontrol", "mm/prio_tree"]
+MODULES = [*sorted(f"mm/{path.stem}" for path in Path("rmapemu/mm").glob("rmap*.pyx")), *OTHERS]
 INLINE = ["mm/compound", "mm/mmlist", "mm/mmu_notifier", "mm/swapin_plain", "mm/vmscan_plain"]
 """What belongs to it and is inlined everywhere."""
 CIMPORTS = re.compile(rf"^from rmapemu\.mm\.({'|'.join(Path(name).name for name in INLINE)}) cimport", re.MULTILINE)
