@@ -31,12 +31,6 @@ cdef struct run_t:              # pages of one anon_vma, one after the other, wi
     uint64_t vpn[BATCH_MAX]
     uint64_t* pte[BATCH_MAX]    # NULL: no leaf table
 
-cdef struct window_t:           # what one leaf table has of a VMA
-    uint64_t pgoff              # page.index of the first page
-    uint64_t pages              # 0: nothing is known
-    uint64_t vpn                # of the first page
-    uint64_t* pte               # the entry of the first page
-
 
 cdef void end_run(machine* m, vm_area_struct* vma, run_t* r, int end) noexcept nogil:
     """Pages that one mm maps, or none does: the locks of their walks are counted, and the page table lock where an entry is present.
@@ -60,33 +54,18 @@ cdef void end_run(machine* m, vm_area_struct* vma, run_t* r, int end) noexcept n
     r.walked = 0
 
 
-cdef bint find_window(machine* m, vm_area_struct* vma, uint64_t pgoff, window_t* w) noexcept nogil:
-    """vma_address and the walk of the page at pgoff. False: it is not in the VMA."""
-    cdef uint64_t va = vma.vm_start + ((pgoff - vma.vm_pgoff) << m.page_shift)
-    cdef uint64_t table_bytes = <uint64_t>1 << m.hw.fmt.level[1].shift
-    cdef uint64_t first = max(va & ~(table_bytes - 1), vma.vm_start)
-    w.pages = 0
-    if pgoff - vma.vm_pgoff >= (vma.vm_end - vma.vm_start) >> m.page_shift:
-        return False
-    w.pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, va)
-    if w.pte == NULL:
-        w.vpn = va >> m.page_shift
-        return True
-    w.pages = (min((va | (table_bytes - 1)) + 1, vma.vm_end) - first) >> m.page_shift
-    w.pgoff = pgoff - ((va - first) >> m.page_shift)
-    w.vpn = first >> m.page_shift
-    w.pte -= (va - first) >> m.page_shift
-    return True
-
-
 # The entries are on their way from memory while the next ones are looked for.
 cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t but, int8_t* referenced) noexcept nogil:
     cdef run_t run
-    cdef window_t w = window_t(0, 0, 0, NULL)
     cdef const page* pages = m.pages
     cdef const page* p
     cdef vm_area_struct* vma = NULL
-    cdef uint64_t k
+    cdef uint64_t d, pgoff = 0, size_pages = 0, first_vpn = 0       # of the VMA
+    cdef uint64_t k, back, entries = <uint64_t>1 << m.hw.fmt.level[0].index_bits
+    cdef uint64_t table_pgoff = 0       # page.index of the leaf table's first entry, be it of the VMA or not
+    cdef uint64_t* leaf = NULL          # NULL: no table yet
+    cdef uint64_t known_pgoff = 0, known_pages = 0      # page.index of what is both in the VMA and in the table: asked first
+    cdef uint64_t* known_pte = NULL
     cdef uint32_t mapping = NO_MAPPING
     cdef int i
     memset(referenced, 255, n)
@@ -111,15 +90,32 @@ cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t
             if vma == NULL:
                 continue
             run.start = i
-            w.pages = 0
-        k = p.index - w.pgoff
-        if rm_unlikely(k >= w.pages):
-            if not find_window(m, vma, p.index, &w):
-                end_run(m, vma, &run, i)
-                continue
+            pgoff = vma.vm_pgoff
+            first_vpn = vma.vm_start >> m.page_shift
+            size_pages = (vma.vm_end - vma.vm_start) >> m.page_shift
+            leaf = NULL
+            known_pages = 0
+        d = p.index - pgoff
+        run.vpn[i] = first_vpn + d
+        k = p.index - known_pgoff
+        if k < known_pages:
+            run.pte[i] = known_pte + k
+        elif rm_unlikely(d >= size_pages):
+            end_run(m, vma, &run, i)
+            continue
+        elif leaf != NULL and p.index - table_pgoff < entries:
+            # the second one in this table: more may follow
+            k = p.index - table_pgoff
+            run.pte[i] = leaf + k
+            back = min(k, d)
+            known_pgoff = p.index - back
+            known_pages = min(entries - (k - back), size_pages - (d - back))
+            known_pte = run.pte[i] - back
+        else:
             run.walked += 1
-            k = p.index - w.pgoff if w.pages else 0
-        run.vpn[i] = w.vpn + k
-        run.pte[i] = w.pte + k
+            run.pte[i] = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, run.vpn[i] << m.page_shift)
+            k = run.vpn[i] & (entries - 1)
+            leaf = run.pte[i] - k if run.pte[i] != NULL else NULL
+            table_pgoff = p.index - k
         rm_prefetch(run.pte[i])
     end_run(m, vma, &run, n)
