@@ -4,9 +4,11 @@
 Importing this package loads nothing else: each public name is imported when it is first used.
 """
 
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing's own, without the time that loading typing takes: till the command runs, Ctrl-C is Python's to answer
+if TYPE_CHECKING:
+    from typing import Any
 
 _PUBLIC = {
     "BusError": "rmapemu.errors",
@@ -41,11 +43,14 @@ def get_include() -> str:
     >>> os.path.exists(os.path.join(get_include(), "rmapemu", "hw", "__init__.py"))
     True
     """
+    from pathlib import Path
+
     return str(Path(__file__).resolve().parent.parent)
 
 
 def _version() -> str:
     """Version of the installed distribution, or of the last build where none is installed (a bare source tree)."""
+    from importlib import import_module
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -55,6 +60,8 @@ def _version() -> str:
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name == "__version__":
         value: Any = _version()
     elif name in _PUBLIC:

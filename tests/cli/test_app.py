@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from pyarrow import parquet as pq
 
+import rmapemu
 from rmapemu.cli import main
 
 COMMAND = [sys.executable, "-m", "rmapemu"]
@@ -263,3 +264,10 @@ def test_the_table_in_the_readme_is_what_the_demo_prints(tree):
     printed = [line.split() for line in result.output.splitlines()]
     assert len(shown) == 10
     assert [line for line in shown if line not in printed] == []
+
+
+def test_next_to_nothing_is_loaded_before_ctrl_c_is_answered():
+    """Until then a Ctrl-C is the interpreter's, which has a traceback for it."""
+    asked = "import sys; sys.path.append(sys.argv[1]); old = {*sys.modules}; import rmapemu.__main__; print(*sorted({*sys.modules} - old))"
+    child = subprocess.run([sys.executable, "-S", "-c", asked, rmapemu.get_include()], capture_output=True, text=True, check=True)
+    assert child.stdout.split() == ["__future__", "rmapemu", "rmapemu.__main__"]
