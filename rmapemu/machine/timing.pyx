@@ -53,7 +53,6 @@ cdef class Timing:
         """The same by page_referenced_batch, SWAP_CLUSTER_MAX pages at a time, as reclaim does. Returns (seconds, references found)."""
         cdef machine* m = self.machine.m
         cdef int8_t referenced[SWAP_CLUSTER_MAX]
-        cdef int8_t unanswered
         cdef uint64_t flags
         cdef int64_t found = 0
         cdef double t
@@ -68,14 +67,8 @@ cdef class Timing:
                 while i < pfn.shape[0]:
                     n = <int>min(pfn.shape[0] - i, <Py_ssize_t>SWAP_CLUSTER_MAX)
                     page_referenced_batch(m, &pfn[i], n, 0, referenced)
-                    unanswered = 0
                     for k in range(n):
-                        found += referenced[k]
-                        unanswered |= referenced[k]
-                    if unanswered < 0:
-                        for k in range(n):
-                            if referenced[k] < 0:
-                                found += page_referenced(m, pfn[i + k], 0, 0, &flags) - referenced[k]
+                        found += referenced[k] if referenced[k] >= 0 else page_referenced(m, pfn[i + k], 0, 0, &flags)
                     i += n
             t = now() - t
         return t, found
