@@ -31,6 +31,13 @@ cdef struct run_t:              # pages of one anon_vma, one after the other, wi
     uint64_t vpn[BATCH_MAX]
     uint64_t* pte[BATCH_MAX]    # NULL: no leaf table
 
+cdef struct table_t:            # the leaf table of the last entry that was found
+    uint64_t* leaf              # its first entry; NULL: none
+    uint64_t pgoff              # page.index of that, be it of the VMA or not
+    uint64_t* known             # the first entry that is also of the VMA
+    uint64_t known_pgoff
+    uint64_t known_pages        # 0: one page does not tell whether more of this table will follow
+
 
 cdef void end_run(machine* m, vm_area_struct* vma, run_t* r, int end) noexcept nogil:
     """Pages that one mm maps, or none does: the locks of their walks are counted, and the page table lock where an entry is present.
@@ -54,18 +61,36 @@ cdef void end_run(machine* m, vm_area_struct* vma, run_t* r, int end) noexcept n
     r.walked = 0
 
 
+cdef inline uint64_t* find_entry(machine* m, vm_area_struct* vma, run_t* r, table_t* t, uint64_t index, uint64_t vpn) noexcept nogil:
+    """Of a page that lies in the VMA, but not in what is known."""
+    cdef uint64_t entries = <uint64_t>1 << m.hw.fmt.level[0].index_bits
+    cdef uint64_t k = index - t.pgoff
+    cdef uint64_t before, after         # pages of the VMA before this one, and from it on
+    cdef uint64_t* pte
+    if t.leaf != NULL and k < entries:
+        before = min(k, index - vma.vm_pgoff)
+        after = min(entries - k, (vma.vm_end >> m.page_shift) - vpn)
+        pte = t.leaf + k
+        t.known = pte - before
+        t.known_pgoff = index - before
+        t.known_pages = before + after
+        return pte
+    r.walked += 1
+    pte = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, vpn << m.page_shift)
+    k = vpn & (entries - 1)
+    t.leaf = pte - k if pte != NULL else NULL
+    t.pgoff = index - k
+    return pte
+
+
 # The entries are on their way from memory while the next ones are looked for.
 cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t but, int8_t* referenced) noexcept nogil:
     cdef run_t run
+    cdef table_t t
     cdef const page* pages = m.pages
     cdef const page* p
     cdef vm_area_struct* vma = NULL
-    cdef uint64_t d, pgoff = 0, size_pages = 0, first_vpn = 0       # of the VMA
-    cdef uint64_t k, back, entries = <uint64_t>1 << m.hw.fmt.level[0].index_bits
-    cdef uint64_t table_pgoff = 0       # page.index of the leaf table's first entry, be it of the VMA or not
-    cdef uint64_t* leaf = NULL          # NULL: no table yet
-    cdef uint64_t known_pgoff = 0, known_pages = 0      # page.index of what is both in the VMA and in the table: asked first
-    cdef uint64_t* known_pte = NULL
+    cdef uint64_t k, vpn, pgoff = 0, first_vpn = 0, size_pages = 0      # of the VMA
     cdef uint32_t mapping = NO_MAPPING
     cdef int i
     memset(referenced, 255, n)
@@ -76,6 +101,7 @@ cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t
     run.walked = 0
     run.pfn = pfn
     run.referenced = referenced
+    memset(&t, 0, sizeof(t))
     for i in range(n):
         p = &pages[pfn[i]]
         if rm_unlikely(p.mapping != mapping or p.mapcount <= 0 or p.flags & but):
@@ -93,29 +119,16 @@ cdef void page_referenced_batch(machine* m, const uint32_t* pfn, int n, uint32_t
             pgoff = vma.vm_pgoff
             first_vpn = vma.vm_start >> m.page_shift
             size_pages = (vma.vm_end - vma.vm_start) >> m.page_shift
-            leaf = NULL
-            known_pages = 0
-        d = p.index - pgoff
-        run.vpn[i] = first_vpn + d
-        k = p.index - known_pgoff
-        if k < known_pages:
-            run.pte[i] = known_pte + k
-        elif rm_unlikely(d >= size_pages):
+            memset(&t, 0, sizeof(t))
+        vpn = first_vpn + (p.index - pgoff)
+        k = p.index - t.known_pgoff
+        if k < t.known_pages:
+            run.pte[i] = t.known + k
+        elif rm_unlikely(p.index - pgoff >= size_pages):
             end_run(m, vma, &run, i)
             continue
-        elif leaf != NULL and p.index - table_pgoff < entries:
-            # the second one in this table: more may follow
-            k = p.index - table_pgoff
-            run.pte[i] = leaf + k
-            back = min(k, d)
-            known_pgoff = p.index - back
-            known_pages = min(entries - (k - back), size_pages - (d - back))
-            known_pte = run.pte[i] - back
         else:
-            run.walked += 1
-            run.pte[i] = m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, run.vpn[i] << m.page_shift)
-            k = run.vpn[i] & (entries - 1)
-            leaf = run.pte[i] - k if run.pte[i] != NULL else NULL
-            table_pgoff = p.index - k
+            run.pte[i] = find_entry(m, vma, &run, &t, p.index, vpn)
+        run.vpn[i] = vpn
         rm_prefetch(run.pte[i])
     end_run(m, vma, &run, n)
