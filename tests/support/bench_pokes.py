@@ -115,7 +115,7 @@ class Pokes(World):
         if page not in self.nodes:
             self.nodes[page] = self.name("node")
             self.s.run("stable_node", page, to=self.nodes[page])
-        elif self.items and r.random() < 0.25:
+        elif self.items and not self.held and r.random() < 0.25:
             self.s.run("rmap_item_remove", self.items.pop(r.randrange(len(self.items))))
         else:
             spot = self.spot(page)
