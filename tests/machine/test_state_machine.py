@@ -23,11 +23,12 @@ LENGTH = 50 if STEPS < 100000 else 150  # steps of an example
 WHO = st.integers(0, 7)
 PLACE = st.tuples(st.sampled_from(["low", "low", "low", "vma", "vma", "heap", "stack", "high"]), st.integers(0, 95))  # for what is new
 SPOT = st.tuples(st.sampled_from(["vma"] * 12 + ["low", "heap", "stack"]), st.integers(0, 95))  # for what is mostly there
-EXTRA = st.sampled_from(["", "", "", "", "|locked", "|populate", "|growsdown"])
+EXTRA = st.sampled_from(["", "", "", "", "|locked", "|populate", "|growsdown", "|noreserve"])
 PAGES = st.integers(1, 12)
 RARELY = st.sampled_from([False, False, False, False, True])
 FAILING = st.sampled_from([""] * 6 + ["page", "vm_area_struct", "anon_vma", "anon_vma_chain", "mm_struct", "heap"])
 PROTS = st.sampled_from(["rw", "rw", "rw", "rw", *sorted(PROT)])
+SHARING = st.sampled_from(["shared", "shared", "private", "private", "private|noreserve"])
 KINDS = st.sampled_from("rrwwx")
 BYTES = st.integers(0, 12 * 4096) | st.integers(0, 12).map(lambda n: n * 4096)
 
@@ -40,7 +41,7 @@ class Steps(Driving):
     def boot(self, mapped):
         self.pair = Pair(self.arch, self.memory, self.swap, roomy=self.roomy)
         self.page = self.pair.page
-        self.token = 0
+        self.token, self.areas = 0, 1
         self.pair.spawn()
         if mapped:
             self.pair.create("regular", 6 * self.page)
@@ -67,7 +68,7 @@ class Steps(Driving):
         self.map(who, spot, n, prot, "shared|anonymous")
 
     @precondition(lambda self: self.pair.files)
-    @rule(who=WHO, which=WHO, spot=PLACE, n=PAGES, offset=st.integers(0, 6), prot=PROTS, flags=st.sampled_from(["shared", "private"]))
+    @rule(who=WHO, which=WHO, spot=PLACE, n=PAGES, offset=st.integers(0, 6), prot=PROTS, flags=SHARING)
     def map_a_file(self, who, which, spot, n, offset, prot, flags):
         self.map(who, spot, n, prot, flags, file=self.file(which), offset=offset)
 
@@ -192,11 +193,11 @@ class Steps(Driving):
     def fork(self, who):
         self.pair.fork(self.process(who)[0])
 
-    @rule(who=WHO, really=RARELY)
-    def exec(self, who, really):
+    @rule(who=WHO, really=RARELY, shift=st.sampled_from([0, 0, 1, 2, 40]))
+    def exec(self, who, really, shift):
         name, mm = self.process(who)
         if really:
-            self.pair.do(f"{name}.exec()", mm.exec, atomic=True)
+            self.pair.do(f"{name}.exec(stack_shift={shift} * {self.page})", lambda: mm.exec(shift), atomic=True)
 
     @rule(who=WHO, really=RARELY)
     def exit(self, who, really):
@@ -255,6 +256,22 @@ class Steps(Driving):
     @rule(call=st.sampled_from(["m.run('kswapd')", "m.tick()"]))
     def let_time_pass(self, call):
         self.pair.do(call, lambda: None)
+
+    @rule(knob=st.sampled_from(["swappiness", "min_free_kbytes", "page_cluster"]), value=st.integers(0, 4))
+    def turn_a_knob(self, knob, value):
+        """What reclaim and readahead then do otherwise, nobody but they should see."""
+        value *= {"swappiness": 25, "min_free_kbytes": 16, "page_cluster": 1}[knob]
+        self.pair.do(f"m.sysctl.__setattr__({knob!r}, {value})", lambda: None)
+
+    @rule()
+    def drop_caches(self):
+        self.pair.do("m.sysctl.__setattr__('drop_caches', 1)", self.pair.world.drop_caches)
+
+    @precondition(lambda self: self.areas < 4)
+    @rule(pages=st.integers(2, 100), priority=st.integers(-1, 2))
+    def add_swap(self, pages, priority):
+        self.areas += 1
+        self.pair.do(f"m.swapon({pages} * {self.page}, {priority})", lambda: None, atomic=True)
 
     @rule(nth=st.sampled_from([1, 1, 1, 2, 2, 3, 4, 6, 9]), count=st.sampled_from([1, 2, 1000]), kind=FAILING)
     def let_an_allocation_fail(self, nth, count, kind):

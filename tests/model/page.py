@@ -89,6 +89,10 @@ class World:
             "nr_mlock": sum(p.mlocked for p in pages),
         }
 
+    def drop_caches(self) -> None:
+        for file in self.living_files():
+            file.drop()
+
     def committed(self) -> int:
         from .vma import ACCOUNT
 
@@ -162,6 +166,10 @@ class File:
         self.content = {i: t for i, t in self.content.items() if i < first}
         if size % self.world.page_bytes and first - 1 in self.cache:
             self.cache[first - 1].changed = True
+
+    def drop(self) -> None:
+        """drop_caches: what nobody maps and the disk has too."""
+        self.cache = {i: p for i, p in self.cache.items() if self.kind == "shmem" or p.users or p.dirty}
 
     def msync(self, offset: int, size: int) -> int:
         written = 0

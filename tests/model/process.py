@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import anon_vma as rmap
 from .fremap import Remapping
 from .page import File, NoMemory, Pte, World
-from .vma import ACCOUNT, GROWSDOWN, LOCKED, NONLINEAR, PROT, READ, SHARED, WRITE, Vma, Vmas
+from .vma import ACCOUNT, GROWSDOWN, LOCKED, NONLINEAR, NORESERVE, PROT, READ, SHARED, WRITE, Vma, Vmas
 
 if TYPE_CHECKING:
     from .anon_vma import Slab
@@ -130,7 +130,8 @@ class Mm(Remapping):
             pte.writable = False
             child.map_page(at, pte.page, dirty=pte.dirty)
 
-    def exec(self) -> None:
+    def exec(self, shift: int = 0) -> None:
+        """`shift`: pages by which the stack is moved down once the arguments are in it; they stay the pages that they were."""
         self._leave()
         self._fresh()
         at = self.top - 1
@@ -138,7 +139,14 @@ class Mm(Remapping):
         faults = self.min_flt
         self.handle_fault(vma, at, write=True)
         self.min_flt = faults  # the arguments are copied in before it is anybody's address space
+        vma.start, vma.end = vma.start - shift, vma.end - shift
+        self._move_entry(at, at - shift)
         self.expand_stack(vma, vma.start - STACK_ROOM)
+
+    def _move_entry(self, old: int, new: int) -> None:
+        pte = self.ptes[new] = self.ptes.pop(old)
+        assert pte.page is not None
+        pte.page.users = {(self, new)}
 
     def exit(self) -> None:
         self._leave()
@@ -157,6 +165,6 @@ class Mm(Remapping):
 def _protected(vma: Vma, prot: int) -> int:
     """The flags that mprotect wants: private memory that becomes writable is committed, for good."""
     flags = vma.flags & ~PROT | prot
-    if flags == vma.flags or not flags & WRITE or vma.flags & (ACCOUNT | WRITE | SHARED):
+    if flags == vma.flags or not flags & WRITE or vma.flags & (ACCOUNT | WRITE | SHARED | NORESERVE):
         return flags
     return flags | ACCOUNT

@@ -12,7 +12,8 @@ from .anon_vma import AnonVma, Slab
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-READ, WRITE, EXEC, SHARED, GROWSDOWN, LOCKED, ACCOUNT, NONLINEAR = 1, 2, 4, 8, 0x100, 0x2000, 0x100000, 0x800000
+READ, WRITE, EXEC, SHARED, GROWSDOWN, LOCKED, ACCOUNT = 1, 2, 4, 8, 0x100, 0x2000, 0x100000
+NORESERVE, NONLINEAR = 0x200000, 0x800000
 PROT = READ | WRITE | EXEC
 
 
@@ -160,7 +161,7 @@ class Vmas:
 
     def map(self, start: int, end: int, flags: int, file: object, pgoff: int) -> Vma:
         """mmap_region over room that is free."""
-        if flags & (WRITE | SHARED) == WRITE:
+        if flags & (WRITE | SHARED | NORESERVE) == WRITE:
             flags |= ACCOUNT
         return self.merge(start, end, flags, None, file, pgoff) or self.insert(start, end, flags, file, pgoff)
 

@@ -9,10 +9,10 @@ from typing import Any
 from model.anon_vma import Slab
 from model.page import File, Page, World
 from model.process import Mm
-from model.vma import ACCOUNT, EXEC, GROWSDOWN, LOCKED, NONLINEAR, PROT, READ, SHARED, WRITE
+from model.vma import ACCOUNT, EXEC, GROWSDOWN, LOCKED, NONLINEAR, NORESERVE, PROT, READ, SHARED, WRITE
 
 FLAGS = {"READ": READ, "WRITE": WRITE, "EXEC": EXEC, "SHARED": SHARED, "GROWSDOWN": GROWSDOWN, "LOCKED": LOCKED, "ACCOUNT": ACCOUNT,
-         "NONLINEAR": NONLINEAR}
+         "NORESERVE": NORESERVE, "NONLINEAR": NONLINEAR}
 EVENTS = ("pgfault", "pgmajfault")
 
 
@@ -109,7 +109,7 @@ class View:
 
     # ------------------------------------------------------------ content
     def _slot(self, entry: dict[str, Any]) -> int:
-        _, cached, token = self.state["swap"][entry.get("type", 0)]["slots"][entry["offset"]]
+        _, cached, token = self.state["swap"][entry.get("swap_type", 0)]["slots"][entry["offset"]]
         return self.state["pages"][cached]["token"] if cached else token
 
     def contents(self, *, hidden: bool = False) -> None:
@@ -134,7 +134,7 @@ class View:
                     same(f"{where}: is the zero page", e.get("special", False), True)
                 elif e["kind"] == "swap":
                     same(f"{where}: is anonymous", page.file is None, True)
-                    slots.pair(where, (e.get("type", 0), e["offset"]), page)
+                    slots.pair(where, (e.get("swap_type", 0), e["offset"]), page)
                 else:
                     frames.pair(where, e["pfn"], page)
             self.nothing_lost(pid, real, mm, entries, hidden)
@@ -191,5 +191,5 @@ class View:
             same(f"pages of file {ino}", sorted(self.state["files"][ino]["pages"]), sorted(file.cache))
         wanted = self.world.vmstat() | {name: self.world.events[name] for name in EVENTS}
         same("vmstat", {name: self.state["vmstat"].get(name, 0) for name in wanted}, wanted)
-        area = self.state["swap"][0]
-        same("swap in use", (area["inuse_pages"], area["slots"]), (0, {}))
+        for area in self.state["swap"]:
+            same("swap in use", (area["inuse_pages"], area["slots"]), (0, {}))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis.stateful import RuleBasedStateMachine
 
 from model.process import HEAP, Mm
-from model.vma import EXEC, GROWSDOWN, LOCKED, READ, SHARED, WRITE
+from model.vma import EXEC, GROWSDOWN, LOCKED, NORESERVE, READ, SHARED, WRITE
 from support.pair import Pair
 
 PROT = {"none": 0, "r": READ, "rw": READ | WRITE, "rx": READ | EXEC, "rwx": READ | WRITE | EXEC}
@@ -61,7 +61,7 @@ class Driving(RuleBasedStateMachine):
         name, mm = self.process(who)
         start, end = self.span(mm, spot, n)
         bits = PROT[prot] | (SHARED if "shared" in flags else 0) | (LOCKED if "locked" in flags else 0)
-        bits |= GROWSDOWN if "growsdown" in flags else 0
+        bits |= (GROWSDOWN if "growsdown" in flags else 0) | (NORESERVE if "noreserve" in flags else 0)
         if (bits | mm.def_flags) & LOCKED and not self.may_lock(end - start):
             return
         more = f", file={file}, offset={offset * self.page}" if file else ""
