@@ -15,7 +15,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule, run_s
 
 from model.process import HEAP
 from model.vma import LOCKED, SHARED
-from support.driving import PROT, Driving
+from support.driving import KNOBS, PROT, Driving
 from support.pair import Pair
 
 STEPS = int(os.environ.get("RMAPEMU_STEPS", "2500"))
@@ -72,18 +72,18 @@ class Steps(Driving):
     def map_a_file(self, who, which, spot, n, offset, prot, flags):
         self.map(who, spot, n, prot, flags, file=self.file(which), offset=offset)
 
-    @rule(who=WHO, n=PAGES, prot=PROTS)
-    def map_where_there_is_room(self, who, n, prot):
+    @rule(who=WHO, n=PAGES, prot=PROTS, hint=st.none() | SPOT)
+    def map_where_there_is_room(self, who, n, prot, hint):
         name, mm = self.process(who)
         if mm.def_flags & LOCKED and not self.may_lock(n):
             return
+        wanted = self.where(mm, hint) if hint else 0
 
         def model() -> None:
-            start = self.pair.script.names["v"].start // self.page
-            assert not mm.vmas.overlapping(start, start + n), "placed over another mapping"
+            start = 0 if mm.many() else self.placed(mm, wanted, n)
             mm.mmap(start, start + n, PROT[prot])
 
-        self.pair.do(f"{name}.mmap({n} * {self.page}, {prot!r})", model, name="v", trial=False)
+        self.pair.do(f"{name}.mmap({n} * {self.page}, {prot!r}, addr={wanted * self.page:#x})", model, name="v", trial=False)
 
     @rule(who=WHO, spot=SPOT, n=PAGES)
     def unmap(self, who, spot, n):
@@ -257,11 +257,11 @@ class Steps(Driving):
     def let_time_pass(self, call):
         self.pair.do(call, lambda: None)
 
-    @rule(knob=st.sampled_from(["swappiness", "min_free_kbytes", "page_cluster"]), value=st.integers(0, 4))
-    def turn_a_knob(self, knob, value):
+    @rule(knob=st.sampled_from(sorted(KNOBS)), which=st.integers(0, 4))
+    def turn_a_knob(self, knob, which):
         """What reclaim and readahead then do otherwise, nobody but they should see."""
-        value *= {"swappiness": 25, "min_free_kbytes": 16, "page_cluster": 1}[knob]
-        self.pair.do(f"m.sysctl.__setattr__({knob!r}, {value})", lambda: None)
+        value = KNOBS[knob][which]
+        self.pair.do(f"m.sysctl.__setattr__({knob!r}, {value})", lambda: self.pair.world.knobs.update({knob: value}))
 
     @rule()
     def drop_caches(self):

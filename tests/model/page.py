@@ -67,6 +67,7 @@ class World:
     mms: list[Mm] = field(default_factory=list)
     files: list[File] = field(default_factory=list)  # with a name that is not closed
     events: Counter[str] = field(default_factory=Counter)
+    knobs: dict[str, int] = field(default_factory=lambda: {"max_map_count": 65530})
 
     def living_files(self) -> list[File]:
         """The open ones, and those that something maps."""

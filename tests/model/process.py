@@ -26,7 +26,7 @@ class Mm(Remapping):
         world.mms.append(self)
 
     def _fresh(self) -> None:
-        self.vmas = Vmas(self.slab)
+        self.vmas = Vmas(self.slab, self.world)
         self.ptes: dict[int, Pte] = {}
         self.elsewhere: dict[int, int] = {}
         self.def_flags = self.locked_vm = self.hiwater_rss = self.hiwater_vm = 0
@@ -49,6 +49,9 @@ class Mm(Remapping):
         return page.content if page is not None else self.behind(at)
 
     # ------------------------------------------------------------ mappings
+    def many(self) -> bool:
+        return len(self.vmas.all) > self.world.knobs["max_map_count"]
+
     def munmap(self, start: int, end: int) -> None:
         before = self.total_vm
         self.vmas.cut(start, end)
@@ -67,6 +70,8 @@ class Mm(Remapping):
 
     def mmap(self, start: int, end: int, flags: int, file: File | None = None, pgoff: int = 0, populate: bool = False) -> None:
         """MAP_FIXED. Shared without a file: a file of its own."""
+        if self.many():
+            raise NoMemory
         self.munmap(start, end)
         flags |= self.def_flags
         if flags & SHARED and file is None:
@@ -95,11 +100,14 @@ class Mm(Remapping):
         if address < self.start_brk:
             return self.brk_at
         if new > old:
-            if self.vmas.overlapping(old, new + 1):
+            if self.vmas.overlapping(old, new + 1) or self.many():
                 return self.brk_at
             self._heap(old, new)
         elif new < old:
-            self.munmap(new, old)
+            try:
+                self.munmap(new, old)
+            except NoMemory:
+                return self.brk_at
         self.brk_at = address
         return address
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import anon_vma as rmap
 from .anon_vma import AnonVma, Slab
+from .page import NoMemory, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,8 +44,8 @@ def anon_vmas_merge(one: AnonVma | None, two: AnonVma | None, vma: Vma | None) -
 
 
 class Vmas:
-    def __init__(self, slab: Slab) -> None:
-        self.slab = slab
+    def __init__(self, slab: Slab, world: World) -> None:
+        self.slab, self.world = slab, world
         self.all: list[Vma] = []
 
     def find(self, page: int) -> Vma | None:
@@ -133,6 +134,11 @@ class Vmas:
         return nxt
 
     # ------------------------------------------------------------ splitting
+    def limit(self, new: int) -> None:
+        """There may be max_map_count of them, and one mapping more; so many splits are all to be had, or none is made."""
+        if new and len(self.all) + new > self.world.knobs["max_map_count"]:
+            raise NoMemory
+
     def split(self, vma: Vma, page: int, new_below: bool) -> Vma:
         """split_vma: the new half is the lower or the upper one; it is returned."""
         new = replace(vma, chain=[], anon_vma=vma.anon_vma)
@@ -154,6 +160,7 @@ class Vmas:
             return
         first = next(v for v in self.all if v.end > start)
         if start > first.start:
+            self.limit(end < first.end)  # what an unmapping makes more of in the end
             self.split(first, start, new_below=False)
         last = next((v for v in self.all if v.start < end < v.end), None)
         if last is not None:
@@ -193,6 +200,7 @@ class Vmas:
         merged = self.merge(start, end, flags, vma.anon_vma, vma.file, vma.index(start))
         if merged is not None:
             return merged
+        self.limit((start != vma.start) + (end != vma.end))
         if start != vma.start:
             self.split(vma, start, new_below=True)
         if end != vma.end:

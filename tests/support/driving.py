@@ -10,8 +10,13 @@ from model.vma import EXEC, GROWSDOWN, LOCKED, NORESERVE, READ, SHARED, WRITE
 from support.pair import Pair
 
 PROT = {"none": 0, "r": READ, "rw": READ | WRITE, "rx": READ | EXEC, "rwx": READ | WRITE | EXEC}
+KNOBS = {
+    "swappiness": (0, 25, 50, 75, 100),
+    "min_free_kbytes": (0, 16, 32, 48, 64),
+    "page_cluster": (0, 1, 2, 3, 4),
+    "max_map_count": (1, 4, 6, 65530, 65530),
+}
 LOCKED_MOST = 64  # pages, where memory is short
-
 
 
 class Driving(RuleBasedStateMachine):
@@ -55,6 +60,14 @@ class Driving(RuleBasedStateMachine):
     def next_token(self) -> int:
         self.token += 1
         return self.token
+
+    def placed(self, mm: Mm, wanted: int, n: int) -> int:
+        """Where the machine has put the mapping `v`: where there was room, and where it was asked to, if there is room."""
+        start = self.pair.script.names["v"].start // self.page
+        assert not mm.vmas.overlapping(start, start + n), "placed over another mapping"
+        if wanted and wanted + n <= mm.top and not mm.vmas.overlapping(wanted, wanted + n):
+            assert start == wanted, "not placed where it was asked for"
+        return start
 
     # ------------------------------------------------------------ steps
     def map(self, who, spot, n, prot, flags, *, file=None, offset=0):

@@ -46,7 +46,7 @@ class Pair:
         self.steps += 1
         self.called = False
         try:
-            return self._do(expression, model, name, Trial(self, expression, atomic) if self.armed and trial else None)
+            return self._do(expression, model, name, Trial(self, expression, atomic) if self.armed and trial and not self.scarce else None)
         except Exception as error:
             lines = self.script.lines
             if self.failing is not None:
@@ -54,6 +54,11 @@ class Pair:
                 done = [lines.pop()] if self.called else []
                 lines += [f"m.lab.fail_alloc({self.failing})", f"with suppress(Exception): {expression}", "m.lab.fail_alloc(0)", *done]
             raise Divergence(f"{type(error).__name__}: {error}\n\n{self.script}\n") from error
+
+    @property
+    def scarce(self) -> bool:
+        """Are VMAs limited? Then a step that has failed half-way may have made too many for itself."""
+        return self.world.knobs["max_map_count"] < 100
 
     def _do(self, expression: str, model: Callable[[], object], name: str | None, trial: Trial | None) -> Outcome:
         real = self.script.call(expression, name)
