@@ -4,6 +4,8 @@
 # memory that they are measured against. Kernel: none. Times are seconds of this thread's CPU.
 from libc.string cimport memset
 from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t, uint8_t
+import numpy as np
+
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.page cimport pfn_of
 from rmapemu.machine.vma cimport vma_arg
@@ -53,10 +55,9 @@ cdef class Timing:
         """The same by page_referenced_batch, SWAP_CLUSTER_MAX pages at a time, as reclaim does. Returns (seconds, references found)."""
         cdef machine* m = self.machine.m
         cdef int8_t referenced[SWAP_CLUSTER_MAX]
-        cdef uint64_t flags
-        cdef int64_t found = 0
+        cdef uint64_t flags, found = 0
         cdef double t
-        cdef int _round, k, n
+        cdef int _round, k, n, alone
         cdef Py_ssize_t i
         self.machine.usable()
         self.check(pfn)
@@ -67,16 +68,19 @@ cdef class Timing:
                 while i < pfn.shape[0]:
                     n = <int>min(pfn.shape[0] - i, <Py_ssize_t>SWAP_CLUSTER_MAX)
                     page_referenced_batch(m, &pfn[i], n, 0, referenced)
+                    alone = 0
                     for k in range(n):
-                        found += referenced[k] if referenced[k] >= 0 else page_referenced(m, pfn[i + k], 0, 0, &flags)
+                        alone += referenced[k] < 0
+                        found += referenced[k]
+                    for k in range(n if alone else 0):
+                        if referenced[k] < 0:
+                            found += 1 + page_referenced(m, pfn[i + k], 0, 0, &flags)
                     i += n
             t = now() - t
         return t, found
 
     def referenced_young(self, page, int rounds=1):
-        """page_referenced of one anonymous page whose entries are all made young before each round; the stores are part of the time.
-        Returns (seconds, references found).
-        """
+        """page_referenced of one anonymous page, its entries made young before each round (timed). Returns (seconds, references found)."""
         cdef uint32_t pfn = self.one(page)
         cdef machine* m = self.machine.m
         cdef uint64_t flags, young = m.hw.fmt.young
@@ -100,7 +104,6 @@ cdef class Timing:
         cdef machine* m = self.machine.m
         cdef anon_vma_chain* avc
         cdef vm_area_struct* vma
-        import numpy as np
         self.check(np.array([pfn], np.uint32))
         out = []
         avc = page_anon_vma(m, &m.pages[pfn]).head
@@ -134,7 +137,6 @@ cdef class Timing:
         return 0
 
     cdef uint32_t one(self, object page) except 0:
-        import numpy as np
         self.machine.usable()
         self.check(np.array([pfn_of(self.machine, page, True)], np.uint32))
         return pfn_of(self.machine, page, True)
@@ -177,7 +179,6 @@ cdef class Timing:
         cdef int _round
         cdef Py_ssize_t i
         cdef vm_area_struct* vma
-        import numpy as np
         self.check(pfn)
         cdef uint64_t[::1] entry = np.empty(pfn.shape[0], np.uint64)
         for i in range(pfn.shape[0]):
@@ -210,7 +211,6 @@ cdef class Timing:
     @staticmethod
     def list_nodes(int nodes, int rounds):
         """The floor of anon_vma_fork: takes nodes off a free list and links each into two lists. Returns seconds."""
-        import numpy as np
         cdef uint64_t[::1] room = np.zeros((nodes + 1) * rounds * (sizeof(node_t) // 8), np.uint64)
         cdef double t
         with nogil:

@@ -65,29 +65,50 @@ cdef int referenced_walk(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf
     cdef uint64_t* p = walk_tables(h, s, va, c)
     return -1 if p == NULL else referenced_at(FMT(h), h, s, va, pfn, p)
 
+# Do all entries map their pages, in the first of the ways to be present? *seen: what they have of bits, taken together.
+cdef inline bint all_map(const pt_format* f, uint64_t** pte, const uint32_t* pfn, int n, uint64_t* seen) noexcept nogil:
+    cdef uint64_t e, bits = 0
+    cdef int i
+    for i in range(n):
+        if rm_unlikely(pte[i] == NULL):
+            return False
+        e = pte[i][0]
+        if rm_unlikely(e & (f.pa_mask | f.present.mask[0]) != <uint64_t>pfn[i] << f.page_shift | f.present.value[0]):
+            return False
+        bits |= e
+    seen[0] = bits
+    return True
+
 # Which are young cannot be predicted: they are listed without a branch, and cleared afterwards.
 cdef int referenced_batch(hw_t* h, addr_space* s, uint64_t** pte, const uint64_t* vpn, const uint32_t* pfn, int n,
                           uint8_t* young) noexcept nogil:
     cdef const pt_format* f = FMT(h)
-    cdef uint64_t e
+    cdef uint64_t e, seen
     cdef uint8_t at[BATCH_MAX]
     cdef uint8_t found
     cdef int i, tables = n, absent = 0, other = 0, cleared = 0
-    for i in range(n):
-        found = 0
-        if rm_unlikely(pte[i] == NULL):
-            tables -= 1
-        else:
-            e = pte[i][0]
-            if rm_unlikely(not pte_present(f, e)):
-                absent += 1
-            elif rm_unlikely(pte_pfn(f, e) != pfn[i]):
-                other += 1
-            elif f.young != 0:
-                found = (e & f.young) != 0
+    memset(young, 0, n)
+    if all_map(f, pte, pfn, n, &seen):
+        if seen & f.young:
+            for i in range(n):
+                found = (pte[i][0] & f.young) != 0
+                young[i] = found
                 at[cleared] = <uint8_t>i
                 cleared += found
-        young[i] = found
+    else:
+        for i in range(n):
+            if pte[i] == NULL:
+                tables -= 1
+                continue
+            e = pte[i][0]
+            if not pte_present(f, e):
+                absent += 1
+            elif pte_pfn(f, e) != pfn[i]:
+                other += 1
+            elif e & f.young:
+                young[i] = 1
+                at[cleared] = <uint8_t>i
+                cleared += 1
     for i in range(cleared):
         clear_young(f, h, s, vpn[at[i]] << f.page_shift, pte[at[i]], pte[at[i]][0])
     h.cost.ptes_examined += tables
