@@ -45,7 +45,7 @@ cdef struct costs_t:            # every field a uint64: mm/vmstat.pyx reads it a
     # --- locks and memory
     uint64_t locks[14]          # taken, by lock_class (NR_LOCK_CLASSES)
     uint64_t trylock_failed[14]    # by lock_class
-    uint64_t objects_allocated  # kmem_cache_alloc calls that succeeded
+    uint64_t objects_allocated  # kmem_cache_alloc calls that succeeded; here only of the heap, mm/kmem.pyx (slab_costs) adds the others
     uint64_t objects_freed
     uint64_t bytes_allocated
     uint64_t bytes_freed

@@ -37,18 +37,26 @@ cdef class Bench:
         cdef machine* m
         cdef costs_t cost
         cdef uint64_t events[NR_VM_EVENT_ITEMS]
+        cdef uint64_t objects[KMEM_SWAP_COUNT][2]
         cdef fail_rule rule
         cdef int64_t r
+        cdef int i
         self.open()
         m = self.machine.m
         cost = m.hw.cost
         memcpy(events, m.vm_events, sizeof(events))
         rule = m.fail
         m.fail.nth = 0
+        for i in range(KMEM_SWAP_COUNT):
+            objects[i][0] = m.kmem[i].allocated
+            objects[i][1] = m.kmem[i].freed
         r = trapped(m, op, a)
         m.fail = rule
         memcpy(m.vm_events, events, sizeof(events))
         m.hw.cost = cost
+        for i in range(KMEM_SWAP_COUNT):
+            m.kmem[i].by_bench[0] += m.kmem[i].allocated - objects[i][0]
+            m.kmem[i].by_bench[1] += m.kmem[i].freed - objects[i][1]
         if r == TRAPPED:
             raise self.machine.unwound()
         if r == -ENOMEM:

@@ -4,6 +4,7 @@
 # Kernel: mm/filemap.c, mm/swapfile.c.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from rmapemu.machine.census cimport *
+from rmapemu.mm.kmem cimport kmem_live
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.radix_tree cimport radix_tree_next
 from rmapemu.mm.swapfile cimport swap_count
@@ -91,8 +92,8 @@ cdef int check_files(census* c, machine* m) noexcept nogil:
         pages += a[i].nrpages
     if found != c.file_vmas:
         return bad(c, b"VMAs of files, and those that the files know", ABOUT_MACHINE, 0, <int64_t>c.file_vmas, <int64_t>found)
-    if live != m.kmem[KMEM_MAPPING].live:
-        return bad(c, b"live files", ABOUT_MACHINE, 0, <int64_t>m.kmem[KMEM_MAPPING].live, <int64_t>live)
+    if live != kmem_live(&m.kmem[KMEM_MAPPING]):
+        return bad(c, b"live files", ABOUT_MACHINE, 0, <int64_t>kmem_live(&m.kmem[KMEM_MAPPING]), <int64_t>live)
     c.files = pages
     if zone_sum(m, NR_SHMEM) != shmem:
         return bad(c, b"nr_shmem", ABOUT_MACHINE, 0, zone_sum(m, NR_SHMEM), shmem)

@@ -4,12 +4,13 @@
 # Kernel: mm/mmap.c (validate_mm), mm/rmap.c. Only what v3.2 guarantees between two operations is asked for.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from rmapemu.hw.ops cimport tlb_entry
 from rmapemu.hw.format cimport pt_format
+from rmapemu.hw.ops cimport tlb_entry
 from rmapemu.hw.pte cimport *
 from rmapemu.machine.census cimport *
 from rmapemu.machine.tables cimport walk_tables, BAD_TABLE_ENTRY
 from rmapemu.machine.vma cimport vma_at
+from rmapemu.mm.kmem cimport kmem_live
 from rmapemu.mm.rmap cimport vma_address
 from rmapemu.mm.types cimport *
 
@@ -242,8 +243,8 @@ cdef int check_mms(census* c, machine* m) noexcept nogil:
             return bad(c, b"a lock is still held", ABOUT_PROCESS, mm[i].pid, mm[i].mmap_sem, 0)
     if live != m.nr_mms:
         return bad(c, b"live processes", ABOUT_MACHINE, 0, m.nr_mms, <int64_t>live)
-    if m.kmem[KMEM_VMA].live != c.vmas:
-        return bad(c, b"live VMAs", ABOUT_MACHINE, 0, <int64_t>m.kmem[KMEM_VMA].live, <int64_t>c.vmas)
+    if kmem_live(&m.kmem[KMEM_VMA]) != c.vmas:
+        return bad(c, b"live VMAs", ABOUT_MACHINE, 0, <int64_t>kmem_live(&m.kmem[KMEM_VMA]), <int64_t>c.vmas)
     return 0
 
 
@@ -292,8 +293,8 @@ cdef int check_anon_vmas(census* c, machine* m) noexcept nogil:
     if c.chains_vmas != c.chains_anon_vmas:
         return bad(c, b"chain entries of VMAs and of anon_vmas", ABOUT_MACHINE, 0, <int64_t>c.chains_vmas, <int64_t>c.chains_anon_vmas)
     # by hand, entries can be allocated and not linked
-    if m.kmem[KMEM_AVC].live < c.chains_vmas or (c.exact and m.kmem[KMEM_AVC].live != c.chains_vmas):
-        return bad(c, b"live chain entries", ABOUT_MACHINE, 0, <int64_t>m.kmem[KMEM_AVC].live, <int64_t>c.chains_vmas)
-    if m.slab_reuse and m.kmem[KMEM_ANON_VMA].live != live:
-        return bad(c, b"live anon_vmas", ABOUT_MACHINE, 0, <int64_t>m.kmem[KMEM_ANON_VMA].live, <int64_t>live)
+    if kmem_live(&m.kmem[KMEM_AVC]) < c.chains_vmas or (c.exact and kmem_live(&m.kmem[KMEM_AVC]) != c.chains_vmas):
+        return bad(c, b"live chain entries", ABOUT_MACHINE, 0, <int64_t>kmem_live(&m.kmem[KMEM_AVC]), <int64_t>c.chains_vmas)
+    if m.slab_reuse and kmem_live(&m.kmem[KMEM_ANON_VMA]) != live:
+        return bad(c, b"live anon_vmas", ABOUT_MACHINE, 0, <int64_t>kmem_live(&m.kmem[KMEM_ANON_VMA]), <int64_t>live)
     return 0

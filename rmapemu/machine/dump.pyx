@@ -10,6 +10,7 @@ from rmapemu.hw.ops cimport tlb_entry
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.pte cimport decode_pte
 from rmapemu.machine.tables cimport walk_tables
+from rmapemu.mm.kmem cimport kmem_live
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.radix_tree cimport radix_tree_next
 from rmapemu.mm.swapfile cimport swap_count
@@ -63,7 +64,7 @@ cdef object _machine(Machine machine):
         "watermarks": [[m.zones[z].watermark[i] for i in range(3)] for z in range(<int>m.nr_zones)],
         "reclaim_stat": [[[m.zones[z].reclaim_stat.recent_rotated[i], m.zones[z].reclaim_stat.recent_scanned[i]] for i in range(2)]
                          for z in range(<int>m.nr_zones)],
-        "live": [m.kmem[i].live for i in range(KMEM_SWAP_COUNT)],
+        "live": [kmem_live(&m.kmem[i]) for i in range(KMEM_SWAP_COUNT)],
         "config": machine.config, "sysctl": {name: machine.sysctl[name] for name in machine.sysctl},
     }
 
@@ -290,11 +291,10 @@ cdef object nonlinear_of(address_space* a):
 cdef object _area(machine* m, swap_info_struct* si):
     """The slots in use: offset -> [users, pfn in the swap cache or 0, token]."""
     cdef uint32_t i
-    cdef uint64_t entry
     slots = {}
     for i in range(1, si.max):
         if si.swap_map[i]:
-            entry = <uint64_t>si.type << 58 | i
-            slots[i] = [swap_count(m, entry), si.cache[i] if si.swap_map[i] & SWAP_HAS_CACHE else 0, si.token[i]]
+            users = swap_count(m, <uint64_t>si.type << 58 | i)
+            slots[i] = [users, si.cache[i] if si.swap_map[i] & SWAP_HAS_CACHE else 0, si.token[i]]
     return {"max": si.max, "inuse_pages": si.inuse_pages, "prio": si.prio, "lowest_bit": si.lowest_bit, "highest_bit": si.highest_bit,
             "cluster_next": si.cluster_next, "cluster_nr": si.cluster_nr, "slots": slots}

@@ -8,6 +8,7 @@ from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.pte cimport decode_pte
 from rmapemu.machine.tables cimport walk_tables
 from rmapemu.mm.compound cimport compound_order
+from rmapemu.mm.kmem cimport kmem_live
 from rmapemu.mm.swapfile cimport swap_count
 from rmapemu.mm.types cimport *
 
@@ -156,7 +157,7 @@ def rmap_state(Machine machine not None):
         "swap_token": m.swap_token_mm.pid if m.swap_token_mm != NULL else 0,
         "held_other": m.other_mask, "held": m.held_mask, "warnings": m.warnings, "dead": m.dead,
         "allocated": [m.kmem[i].allocated for i in range(<uint32_t>KMEM_SWAP_COUNT)],
-        "live": [m.kmem[i].live for i in range(<uint32_t>KMEM_SWAP_COUNT)],
+        "live": [kmem_live(&m.kmem[i]) for i in range(<uint32_t>KMEM_SWAP_COUNT)],
         "fail": [m.fail.nth, m.fail.count, m.fail.kind_mask, m.fail.gfp_mask, m.fail.failed],
         "cost": costs, "vmstat": machine.vmstat,
     }

@@ -105,11 +105,11 @@ cdef void* alloc_slowly(machine* m, int kind, uint32_t gfp) noexcept nogil:
     if should_fail(m, kind, gfp):
         return NULL
     if c.free_head and m.slab_reuse:
-        return reused(m, c)
+        return reused(c)
     if c.used_bytes + c.object_bytes > c.reserved_bytes:
         return NULL
     c.used_bytes += c.object_bytes
-    count_alloc(m, c)
+    c.allocated += 1
     return c.base + c.used_bytes - c.object_bytes
 
 
@@ -118,6 +118,21 @@ cdef void* kmem_cache_zalloc(machine* m, int kind, uint32_t gfp) noexcept nogil:
     if p != NULL:
         memset(p, 0, m.kmem[kind].object_bytes)
     return p
+
+
+cdef void slab_costs(const machine* m, costs_t* c) noexcept nogil:
+    cdef const kmem_cache* k
+    cdef uint64_t made, gone
+    cdef int i
+    for i in range(KMEM_SWAP_COUNT):
+        if i != KMEM_HEAP:
+            k = &m.kmem[i]
+            made = k.allocated - k.by_bench[0]
+            gone = k.freed - k.by_bench[1]
+            c.objects_allocated += made
+            c.objects_freed += gone
+            c.bytes_allocated += made * k.object_bytes
+            c.bytes_freed += gone * k.object_bytes
 
 
 cdef int size_lg2(uint64_t size) noexcept nogil:
@@ -143,7 +158,6 @@ cdef void* kmalloc(machine* m, uint64_t size, uint32_t gfp) noexcept nogil:
             return NULL
         p = c.base + c.used_bytes
         c.used_bytes += bytes
-    c.live += 1
     c.allocated += 1
     m.hw.cost.objects_allocated += 1
     m.hw.cost.bytes_allocated += bytes
@@ -157,6 +171,6 @@ cdef void kfree(machine* m, void* p, uint64_t size) noexcept nogil:
         return
     (<uint64_t*>p)[0] = m.heap_free[lg2]
     m.heap_free[lg2] = <uint64_t>(<uint8_t*>p - c.base) + 1
-    c.live -= 1
+    c.freed += 1
     m.hw.cost.objects_freed += 1
     m.hw.cost.bytes_freed += <uint64_t>1 << lg2

@@ -400,8 +400,9 @@ cdef struct kmem_cache:         # one reserved region of equal objects, carved f
     uint64_t reserved_bytes
     uint64_t used_bytes         # watermark
     uint64_t free_head          # offset + 1 of the first free object, 0: none; see link_bytes
-    uint64_t live               # objects
     uint64_t allocated          # objects ever: serial numbers
+    uint64_t freed              # of them
+    uint64_t by_bench[2]        # of both, the workbench's: no cost
     uint32_t object_bytes
     uint32_t link_bytes         # where in a free object the next one's offset + 1 stands
 

@@ -6,6 +6,7 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 from rmapemu.hw.costs cimport NR_LOCK_CLASSES, costs_t, settled
+from rmapemu.mm.kmem cimport slab_costs
 from rmapemu.mm.types cimport *
 
 ZONE_STAT_NAMES = (
@@ -55,4 +56,5 @@ cdef void read_vm_events(machine* m, uint64_t* out) noexcept nogil:
 cdef void read_costs(machine* m, uint64_t* out) noexcept nogil:
     """out[len(COST_NAMES)]."""
     cdef costs_t c = settled(&m.hw.cost)
+    slab_costs(m, &c)
     memcpy(out, &c, sizeof(costs_t) - 2 * sizeof(uint64_t))
