@@ -8,36 +8,17 @@ any is status 1. Minutes the first time; afterwards only what has changed is com
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from copies import copy_tree
+
 COPY = Path("build/asan").absolute()
-TAKEN = ["rmapemu", "arch", "tests", "benchmarks", "docs", "pyproject.toml", "setup.cfg", "README.md", "LICENSE", ".ci"]
 # not recording: valgrind's own allocator and a preloaded libasan do not go together
 TESTS = ["tests/test_api_fuzz.py", "tests/machine", "tests/mm", "tests/trace", "--ignore=tests/trace/test_record.py"]
 SANITIZE = "-fsanitize=address,undefined"
 COMPILER = os.environ.get("CC", "gcc")
-
-
-def copy_tree() -> None:
-    """What has not changed keeps its time, so that it is not compiled again; what is gone goes."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TAKEN]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
-    names = {name for name in listed if name and Path(name).is_file()} | {"rmapemu/_version.py"}
-    for name in names:
-        old, new = COPY / name, Path(name)
-        if not old.exists() or old.read_bytes() != new.read_bytes():
-            old.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(new, old)
-    for top in ("rmapemu", "arch", "tests"):
-        for path in (COPY / top).rglob("*.p[yx]*"):
-            if path.suffix in {".py", ".pyx", ".pxd", ".pxi", ".pyi"} and str(path.relative_to(COPY)) not in names:
-                path.unlink(missing_ok=True)
-    link = COPY / "rmapemu/arch"
-    if not link.is_symlink():
-        link.symlink_to("../arch")
 
 
 def build() -> bool:
@@ -64,7 +45,7 @@ def environment() -> dict[str, str]:
 
 
 def main() -> int:
-    copy_tree()
+    copy_tree(COPY)
     if not build():
         return 1
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--capture=no", *(sys.argv[1:] or TESTS)]

@@ -266,32 +266,3 @@ def bench_cluster_scan() -> None:
             ]
         ],
     )
-
-
-def bench_counters() -> None:
-    """What counting costs, in place: the time grows by so much when as many increments again are made after each operation."""
-    pages, rounds = 1000, 400
-    with Machine(memory="64M") as m:
-        init = m.spawn("init")
-        area = init.mmap(pages * PAGE)
-        va = area.start + PAGE * np.arange(pages, dtype=np.uint64)
-        init.access(va, "w")
-        pfn = np.array([init.page_at(int(a)).pfn for a in va], np.uint32)
-        timing = Timing(m)
-        timing.referenced(pfn)
-        with m.measure() as cost:
-            timing.referenced(pfn)
-        assert sum(v >= pages for v in cost.as_dict().values()) == 8, "three of a walk, four of a hit, and the levels"
-        took = interleave({"once": lambda: timing.counting(pfn, False, rounds), "twice": lambda: timing.counting(pfn, True, rounds)})
-    report(
-        "page_referenced of a singly mapped page, ns: it counts eight things in three words; with three more words after each call",
-        ["as it is", "counted twice", "ratio", "wanted at most"],
-        [
-            [
-                spread(took.seconds["once"], 1e9 / pages / rounds),
-                spread(took.seconds["twice"], 1e9 / pages / rounds),
-                spread(took.ratios("twice", "once")),
-                "1.1",
-            ]
-        ],
-    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The bare loops of timing.pyx: what an operation cannot do without. Kernel: none.
+from libc.string cimport memset
 from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.pte cimport pte_present
 from rmapemu.mm.anon_vma cimport anon_vma_fork, unlink_anon_vmas
@@ -32,19 +33,6 @@ cdef struct node_t:             # the size of an anon_vma_chain, on two lists li
     node_t* other_prev
     void* owner
     void* list
-
-
-cdef extern from *:
-    """
-    typedef volatile uint64_t rm_volatile_t;
-    """
-    ctypedef uint64_t volatile_t "rm_volatile_t"
-
-
-cdef inline void count_three(volatile_t* c) noexcept nogil:
-    c[0] += 1
-    c[1] += 1
-    c[2] += 1
 
 
 # ---------------------------------------------------------------- entries of a table, from the top

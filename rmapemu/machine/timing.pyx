@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Timing for benchmarks: operations of the reverse map in a loop without Python in between, and the bare loops over the same
 # memory that they are measured against. Kernel: none. Times are seconds of this thread's CPU.
-from libc.string cimport memset
 from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t, uint8_t
 import numpy as np
 
@@ -273,28 +272,3 @@ cdef class Timing:
                 n += bare_scan(m, v)
             t = now() - t
         return t, n
-
-    # ------------------------------------------------------------ counters
-    def counting(self, const uint32_t[::1] pfn, bint twice, int rounds=1):
-        """page_referenced of each page in turn; with `twice`, three more words are incremented after each, as many as a walk over one VMA
-        does itself (plain_walks, plain_hits, table_levels), so that what counting costs in place can be read off. Returns seconds.
-        """
-        cdef machine* m = self.machine.m
-        cdef uint64_t counter[3]
-        cdef volatile_t* c = <volatile_t*>counter
-        cdef uint64_t flags
-        cdef double t
-        cdef int _round
-        cdef Py_ssize_t i
-        self.machine.usable()
-        self.check(pfn)
-        memset(counter, 0, sizeof(counter))
-        with nogil:
-            t = now()
-            for _round in range(rounds):
-                for i in range(pfn.shape[0]):
-                    page_referenced(m, pfn[i], 0, 0, &flags)
-                    if twice:
-                        count_three(c)
-            t = now() - t
-        return t

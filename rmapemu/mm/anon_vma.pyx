@@ -209,9 +209,8 @@ cdef int anon_vma_fork(machine* m, vm_area_struct* vma, vm_area_struct* pvma) no
     # the lock lives in the root, so the root outlives every anon_vma below it
     av.root.refcount += 1
     vma.anon_vma = av
-    anon_vma_lock(m, av)
+    mutex_pass(m, &av.root.lock, LOCK_ANON_VMA, av.root)
     anon_vma_chain_link(m, vma, avc, av)
-    anon_vma_unlock(m, av)
     return 0
 
 

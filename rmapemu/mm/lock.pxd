@@ -77,6 +77,14 @@ cdef inline void mutex_unlock(machine* m, uint32_t* state, int lock_class, void*
     state[0] = LOCK_FREE
     lock_leave(m, lock_class, owner)
 
+cdef inline void mutex_pass(machine* m, uint32_t* state, int lock_class, void* owner) noexcept nogil:
+    """mutex_lock and mutex_unlock around straight-line code: not noted as held, for nobody could see it."""
+    if rm_unlikely(state[0] != LOCK_FREE or m.held_mask >> lock_class != 0):
+        mutex_lock(m, state, lock_class, owner)
+        mutex_unlock(m, state, lock_class, owner)
+    else:
+        m.hw.cost.locks[lock_class] += 1
+
 # ---------------------------------------------------------------- the locks by name
 cdef inline void anon_vma_lock(machine* m, anon_vma* av) noexcept nogil:
     mutex_lock(m, &av.root.lock, LOCK_ANON_VMA, av.root)
