@@ -46,13 +46,13 @@ cdef void census_free(census* c, machine* m) noexcept nogil:
 
 # ---------------------------------------------------------------- LRU lists and free blocks
 cdef int one_lru(census* c, machine* m, zone* z, int lru) noexcept nogil:
-    cdef uint32_t head = z.lru[lru], pfn = m.pages[head].next, before = head
+    cdef uint32_t head = z.lru[lru], pfn = m.lru[head].next, before = head
     cdef int64_t n = 0
     while pfn != head:
         if pfn == 0 or pfn >= m.nr_frames:
             return bad(c, b"the LRU list leads to no frame", ABOUT_PAGE, before, pfn, lru)
-        if m.pages[pfn].prev != before:
-            return bad(c, b"the LRU list's links disagree", ABOUT_PAGE, pfn, m.pages[pfn].prev, before)
+        if m.lru[pfn].prev != before:
+            return bad(c, b"the LRU list's links disagree", ABOUT_PAGE, pfn, m.lru[pfn].prev, before)
         if c.listed[pfn]:
             return bad(c, b"on two LRU lists, or a list bites its tail", ABOUT_PAGE, pfn, lru, c.listed[pfn] - 1)
         if not m.pages[pfn].flags & PG_lru:
@@ -62,9 +62,9 @@ cdef int one_lru(census* c, machine* m, zone* z, int lru) noexcept nogil:
         c.listed[pfn] = lru + 1
         n += hpage_nr_pages(m, pfn)
         before = pfn
-        pfn = m.pages[pfn].next
-    if m.pages[head].prev != before:
-        return bad(c, b"the LRU list's tail is another page", ABOUT_PAGE, before, m.pages[head].prev, before)
+        pfn = m.lru[pfn].next
+    if m.lru[head].prev != before:
+        return bad(c, b"the LRU list's tail is another page", ABOUT_PAGE, before, m.lru[head].prev, before)
     if n != <int64_t>z.vm_stat[NR_LRU_BASE + lru]:
         return bad(c, b"pages on LRU list (number of the list is the id)", ABOUT_MACHINE, lru, <int64_t>z.vm_stat[NR_LRU_BASE + lru], n)
     return 0
@@ -75,17 +75,17 @@ cdef int one_free_list(census* c, machine* m, zone* z, int order, int mt, int64_
     while pfn != 0:
         if pfn >= z.never_used_pfn or pfn < z.zone_start_pfn or pfn & ((1 << order) - 1):
             return bad(c, b"no block of this order can begin here", ABOUT_PAGE, pfn, order, mt)
-        if not m.pages[pfn].flags & PG_buddy or m.private[pfn] != <uint32_t>order or m.pages[pfn].count != 0:
-            return bad(c, b"in a free list, but not the head of a free block of its order", ABOUT_PAGE, pfn, m.private[pfn], order)
-        if m.pages[pfn].prev != before:
-            return bad(c, b"the free list's links disagree", ABOUT_PAGE, pfn, m.pages[pfn].prev, before)
+        if not m.pages[pfn].flags & PG_buddy or m.pages[pfn].private != <uint32_t>order or m.pages[pfn].count != 0:
+            return bad(c, b"in a free list, but not the head of a free block of its order", ABOUT_PAGE, pfn, m.pages[pfn].private, order)
+        if m.lru[pfn].prev != before:
+            return bad(c, b"the free list's links disagree", ABOUT_PAGE, pfn, m.lru[pfn].prev, before)
         for i in range(<uint32_t>1 << order):
             if c.listed[pfn + i]:
                 return bad(c, b"in two lists", ABOUT_PAGE, pfn + i, order, -1)
             c.listed[pfn + i] = 100
         blocks[0] += 1
         before = pfn
-        pfn = m.pages[pfn].next
+        pfn = m.lru[pfn].next
     return 0
 
 

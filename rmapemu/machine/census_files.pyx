@@ -113,8 +113,8 @@ cdef int swap_cached(census* c, machine* m, swap_info_struct* si, uint32_t offse
     cdef uint32_t pfn = si.cache[offset]
     if pfn == 0 or pfn >= m.nr_frames:
         return bad(c, b"SWAP_HAS_CACHE, but there is no page", ABOUT_SLOT, id, pfn, 0)
-    if not m.pages[pfn].flags & PG_swapcache or m.private[pfn] != (<uint32_t>si.type << 27 | offset):
-        return bad(c, b"the page in the swap cache does not know it: page, its private", ABOUT_SLOT, id, pfn, m.private[pfn])
+    if not m.pages[pfn].flags & PG_swapcache or m.pages[pfn].private != (<uint32_t>si.type << 27 | offset):
+        return bad(c, b"the page in the swap cache does not know it: page, its private", ABOUT_SLOT, id, pfn, m.pages[pfn].private)
     c.cached[pfn] += 1
     return 0
 

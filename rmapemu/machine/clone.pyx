@@ -48,7 +48,7 @@ cdef void copy_part(const move_t* d, const void* source, uint64_t size) noexcept
 cdef void copy_frames(machine* m, const move_t* d, uint32_t first, uint32_t end) noexcept nogil:
     cdef uint32_t pfn
     copy_part(d, &m.pages[first], (end - first) * sizeof(page))
-    copy_part(d, &m.private[first], <uint64_t>(end - first) * 4)
+    copy_part(d, &m.lru[first], <uint64_t>(end - first) * sizeof(list_head))
     copy_part(d, &m.token[first], <uint64_t>(end - first) * 8)
     if m.nr_charged:
         copy_part(d, &m.page_cgroup[first], <uint64_t>(end - first) * 4)
@@ -65,7 +65,7 @@ cdef void copy_all(machine* m, const move_t* d) noexcept nogil:
     for i in range(<int>m.nr_zones):
         copy_frames(m, d, m.zones[i].zone_start_pfn, m.zones[i].never_used_pfn)
     copy_frames(m, d, 0, 2)
-    copy_part(d, &m.pages[m.nr_frames], 2 * NR_LRU_LISTS * sizeof(page))
+    copy_part(d, &m.lru[m.nr_frames], 2 * NR_LRU_LISTS * sizeof(list_head))
     if m.pageblock != NULL:
         copy_part(d, m.pageblock, (m.nr_frames >> PAGEBLOCK_LG2) + 1)
     for i in range(NR_KMEM):

@@ -100,7 +100,7 @@ cdef object _page(machine* m, uint32_t pfn):
     cdef page* p = &m.pages[pfn]
     one = {
         "flags": list(page_flag_names(p.flags)), "mapcount": p.mapcount, "count": p.count, "mapping": mapping_name(m, p), "index": p.index,
-        "private": m.private[pfn], "token": m.token[pfn],
+        "private": m.pages[pfn].private, "token": m.token[pfn],
     }
     if m.hw.skey != NULL:
         one["key"] = m.hw.skey[pfn]
@@ -130,11 +130,11 @@ cdef object stable_nodes_of(machine* m):
 
 
 cdef object lru_of(machine* m, zone* z, int lru):
-    cdef uint32_t head = z.lru[lru], pfn = m.pages[head].next
+    cdef uint32_t head = z.lru[lru], pfn = m.lru[head].next
     pages = []
     while pfn != head and len(pages) < m.nr_frames:       # by hand, a list can be bent into no ring
         pages.append(pfn)
-        pfn = m.pages[pfn].next
+        pfn = m.lru[pfn].next
     return pages
 
 
@@ -149,7 +149,7 @@ cdef object _free(machine* m, zone* z):
             while pfn and left:
                 left -= 1
                 blocks.setdefault(f"order {order} type {mt}", []).append(pfn)
-                pfn = m.pages[pfn].next
+                pfn = m.lru[pfn].next
     return blocks
 
 

@@ -153,7 +153,7 @@ cdef class LabPage(LabVma):
             t, o = pair(value, "value")
             value = self._slot(t, o)
             value = value[0] << 27 | value[1]
-        self.machine.m.private[(<Page>page).pfn] = parse_int(value, "value", 0, 0xffffffff)
+        self.machine.m.pages[(<Page>page).pfn].private = parse_int(value, "value", 0, 0xffffffff)
 
     def count(self, page, value):
         """Sets _count."""
@@ -226,7 +226,7 @@ cdef class LabPage(LabVma):
         cdef machine* m = self.machine.m
         if bool(p.flags & PG_swapcache) == (offset is not None):
             raise ValueError(f"{page!r}: " + ("in the swap cache already" if offset is not None else "not in the swap cache"))
-        t, o = self._slot(type, offset) if offset is not None else self._slot(m.private[pfn] >> 27, m.private[pfn] & 0x7ffffff)
+        t, o = self._slot(type, offset) if offset is not None else self._slot(m.pages[pfn].private >> 27, m.pages[pfn].private & 0x7ffffff)
         si = &m.swap_info[<int>t]
         before = si.swap_map[<uint32_t>o]
         if offset is not None and before & SWAP_HAS_CACHE:
@@ -236,7 +236,7 @@ cdef class LabPage(LabVma):
         cdef int64_t sign = 1 if offset is not None else -1       # counters set by hand may pass 0
         p.flags ^= PG_swapcache
         p.count = <int32_t>(<uint32_t>p.count + <uint32_t>sign)
-        m.private[pfn] = t << 27 | o if offset is not None else 0
+        m.pages[pfn].private = t << 27 | o if offset is not None else 0
         si.cache[<uint32_t>o] = pfn if offset is not None else 0
         m.nr_swapcache_pages += <uint64_t>sign
         page_zone(m, pfn).vm_stat[NR_FILE_PAGES] += <uint64_t>sign

@@ -95,7 +95,7 @@ cdef class Page:
         """page_private: of a page in the swap cache its slot ``(type, offset)``, else a number."""
         cdef uint32_t private
         flags = self.p().flags
-        private = self.machine.m.private[self.pfn]
+        private = self.machine.m.pages[self.pfn].private
         if flags & PG_swapcache:
             return private >> 27, private & ((1 << 27) - 1)
         return private

@@ -37,14 +37,15 @@ cdef object tails_of(machine* m, uint32_t pfn):
         every &= m.pages[pfn + i].flags
         mapcount += m.pages[pfn + i].mapcount
         count += m.pages[pfn + i].count
-        private += m.private[pfn + i]
+        private += m.pages[pfn + i].private
     return some, every, mapcount, count, private
 
 
 cdef dict page_of(machine* m, uint32_t pfn):
     cdef page* p = &m.pages[pfn]
     one = {"flags": p.flags, "mapcount": p.mapcount, "count": p.count, "mapping": mapping_of(m, p), "index": p.index,
-           "private": m.private[pfn], "memcg": (m.page_cgroup[pfn] >> PCG_GROUP_SHIFT, m.page_cgroup[pfn] & ((1 << PCG_GROUP_SHIFT) - 1))}
+           "private": m.pages[pfn].private,
+           "memcg": (m.page_cgroup[pfn] >> PCG_GROUP_SHIFT, m.page_cgroup[pfn] & ((1 << PCG_GROUP_SHIFT) - 1))}
     if m.hw.skey != NULL:
         one["key"] = m.hw.skey[pfn]
     if p.flags & PG_head:

@@ -17,7 +17,8 @@ from rmapemu.machine.sizes import parse_int
 from rmapemu.mm.vmstat import COST_NAMES, VM_EVENT_NAMES, ZONE_STAT_NAMES
 
 PAGE_DTYPE = np.dtype([
-    ("flags", "u4"), ("mapcount", "i4"), ("count", "i4"), ("mapping", "u4"), ("index", "u8"), ("next", "u4"), ("prev", "u4"),
+    ("flags", "u4"), ("mapcount", "i4"), ("count", "i4"), ("mapping", "u4"), ("index", "u8"), ("private", "u4"),
+    ("compound_order", "u4"),
 ])
 """struct page, as ``Machine.mem_map`` shows it (mm/types.pxd says what the fields mean)."""
 

@@ -15,11 +15,11 @@ cdef inline void list_block(machine* m, zone* z, uint32_t pfn, int order, int mt
     cdef page* p = &m.pages[pfn]
     cdef uint32_t first = z.free[order].head[mt]
     p.flags = PG_buddy
-    p.prev = 0
-    p.next = first
-    m.private[pfn] = order
+    p.private = order
+    m.lru[pfn].prev = 0
+    m.lru[pfn].next = first
     if first:
-        m.pages[first].prev = pfn
+        m.lru[first].prev = pfn
     z.free[order].head[mt] = pfn
     z.free[order].nr_free += 1
 
@@ -28,7 +28,7 @@ cdef inline bint buddy_is_free(const machine* m, const zone* z, uint32_t pfn, in
     cdef uint32_t buddy = pfn ^ (<uint32_t>1 << order)
     if buddy < z.zone_start_pfn or buddy >= z.never_used_pfn:
         return False
-    return m.pages[buddy].flags & PG_buddy and m.private[buddy] == <uint32_t>order
+    return m.pages[buddy].flags & PG_buddy and m.pages[buddy].private == <uint32_t>order
 
 cdef inline void free_one_page(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
     """Back to the lists; the zone is worth scanning again."""

@@ -13,11 +13,12 @@ cdef inline void set_pageblock_type(machine* m, uint32_t pfn, int mt) noexcept n
 
 cdef inline void unlist_block(machine* m, zone* z, uint32_t pfn, int order) noexcept nogil:
     cdef page* p = &m.pages[pfn]
+    cdef list_head* links = &m.lru[pfn]
     cdef int mt
-    if p.next:
-        m.pages[p.next].prev = p.prev
-    if p.prev:
-        m.pages[p.prev].next = p.next
+    if links.next:
+        m.lru[links.next].prev = links.prev
+    if links.prev:
+        m.lru[links.prev].next = links.next
     else:
         # a first block: its list is the one that names it (the pageblock's type may have changed since it was listed)
         mt = pageblock_type(m, pfn)
@@ -25,11 +26,9 @@ cdef inline void unlist_block(machine* m, zone* z, uint32_t pfn, int order) noex
             mt = 0
             while z.free[order].head[mt] != pfn:
                 mt += 1
-        z.free[order].head[mt] = p.next
+        z.free[order].head[mt] = links.next
     p.flags = 0
-    p.next = 0
-    p.prev = 0
-    m.private[pfn] = 0
+    p.private = 0
     z.free[order].nr_free -= 1
 
 

@@ -54,11 +54,11 @@ cdef void default_knobs(machine* m, const machine_params* p) noexcept nogil:
 cdef int reserve_all(machine* m, uint64_t frames, bint keys) noexcept nogil:
     cdef uint64_t sentinels = 2 * NR_LRU_LISTS
     cdef uint64_t physical = frames << m.page_shift
-    cdef uint64_t each = sizeof(page) + 4 + 8 + 4 + 1
+    cdef uint64_t each = sizeof(page) + sizeof(list_head) + 8 + 4 + 1
     if arena_init(m, physical + (frames + sentinels) * each + arena_objects_bytes() + SWAP_META_BYTES + (<uint64_t>64 << 20)):
         return -ENOMEM
-    m.pages = <page*>arena_reserve(m, (frames + sentinels) * sizeof(page))
-    m.private = <uint32_t*>arena_reserve(m, (frames + sentinels) * 4)
+    m.pages = <page*>arena_reserve(m, frames * sizeof(page))
+    m.lru = <list_head*>arena_reserve(m, (frames + sentinels) * sizeof(list_head))
     m.token = <uint64_t*>arena_reserve(m, frames * 8)
     m.page_cgroup = <uint32_t*>arena_reserve(m, frames * 4)
     m.hw.skey = <uint8_t*>arena_reserve(m, frames) if keys else NULL
@@ -77,8 +77,8 @@ cdef void zone_init(machine* m, int i, uint64_t start, uint64_t frames, uint64_t
     z.inactive_ratio = 1
     for lru in range(NR_LRU_LISTS):
         z.lru[lru] = m.nr_frames + i * NR_LRU_LISTS + lru
-        m.pages[z.lru[lru]].next = z.lru[lru]
-        m.pages[z.lru[lru]].prev = z.lru[lru]
+        m.lru[z.lru[lru]].next = z.lru[lru]
+        m.lru[z.lru[lru]].prev = z.lru[lru]
 
 
 cdef int mem_init(machine* m, uint64_t nr_frames, uint64_t reserve_frames) noexcept nogil:
@@ -166,7 +166,8 @@ cdef uint64_t kmem_footprint(machine* m) noexcept nogil:
     cdef int i
     if m.nr_zones > 1:
         pages += m.zones[1].never_used_pfn - m.zones[1].zone_start_pfn
-    bytes = pages * (sizeof(page) + 4 + (4 if m.nr_charged else 0) + (8 if m.has_tokens else 0) + (1 if m.hw.skey != NULL else 0))
+    bytes = pages * (sizeof(page) + sizeof(list_head))
+    bytes += pages * ((4 if m.nr_charged else 0) + (8 if m.has_tokens else 0) + (1 if m.hw.skey != NULL else 0))
     for i in range(NR_KMEM):
         bytes += m.kmem[i].used_bytes
     for i in range(<int>m.nr_zones):

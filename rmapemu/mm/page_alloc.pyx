@@ -99,17 +99,15 @@ cdef inline void prep_new_page(machine* m, zone* z, uint32_t pfn, int order) noe
     z.vm_stat[NR_FREE_PAGES] -= <uint64_t>1 << order
     m.vm_events[PGALLOC_NORMAL] += <uint64_t>1 << order
     p.flags = 0
-    p.next = 0
-    p.prev = 0
     p.count = 1
 
 
 cdef inline void take_first(machine* m, zone* z, uint32_t pfn, int mt) noexcept nogil:
     """The frame freed last comes off its list."""
-    cdef uint32_t following = m.pages[pfn].next
+    cdef uint32_t following = m.lru[pfn].next
     z.free[0].head[mt] = following
     if following:
-        m.pages[following].prev = 0
+        m.lru[following].prev = 0
     z.free[0].nr_free -= 1
     prep_new_page(m, z, pfn, 0)
 
@@ -222,7 +220,7 @@ cdef void free_pages(machine* m, uint32_t pfn, int order) noexcept nogil:
     p.index = 0
     if m.has_tokens:
         m.token[pfn] = 0
-    m.private[pfn] = 0
+    m.pages[pfn].private = 0
     if rm_unlikely(m.nr_charged != 0):
         uncharge_page(m, pfn, order)
     p.flags = 0

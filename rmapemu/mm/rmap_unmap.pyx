@@ -38,7 +38,7 @@ cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t v
     """What stands in for an anonymous page's entry: SWAP_AGAIN, or SWAP_FAIL with the old entry back."""
     cdef uint64_t entry
     if m.pages[pfn].flags & PG_swapcache:
-        entry = private_to_entry(m.private[pfn])
+        entry = private_to_entry(m.pages[pfn].private)
         if swap_duplicate(m, entry) < 0:
             m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, pteval)
             return SWAP_FAIL
@@ -50,7 +50,7 @@ cdef inline int replace_anon(machine* m, uint32_t pfn, mm_struct* mm, uint64_t v
         entry = make_migration_entry(m, pfn, pte_write(m.hw.fmt, pteval))
     else:
         # page_private as it stands
-        entry = private_to_entry(m.private[pfn])
+        entry = private_to_entry(m.pages[pfn].private)
     set_swap_pte(m, mm, va, pte, entry)
     BUG_ON(m, pte_file(m.hw.fmt, pte[0]), b"pte_file(*pte)", b"try_to_unmap_one")
     return SWAP_AGAIN
@@ -185,7 +185,7 @@ cdef inline int plain_unmap_anon(machine* m, uint32_t pfn, anon_vma* av) noexcep
     cdef page* p = &m.pages[pfn]
     cdef anon_vma_chain* avc = av.head
     cdef vm_area_struct* vma
-    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef uint64_t entry = private_to_entry(m.pages[pfn].private)
     cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
     cdef uint8_t* count
     cdef uint64_t offset, old = 0

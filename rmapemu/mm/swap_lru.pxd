@@ -20,29 +20,27 @@ cdef inline int page_lru(const page* p) noexcept nogil:
 
 cdef inline void add_page_to_lru_list(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
     """To the head. The caller sets PG_lru."""
-    cdef page* p = &m.pages[pfn]
     cdef uint32_t h = z.lru[lru]
-    p.prev = h
-    p.next = m.pages[h].next
-    m.pages[p.next].prev = pfn
-    m.pages[h].next = pfn
+    cdef uint32_t first = m.lru[h].next
+    m.lru[pfn].prev = h
+    m.lru[pfn].next = first
+    m.lru[first].prev = pfn
+    m.lru[h].next = pfn
     z.vm_stat[NR_LRU_BASE + lru] += hpage_nr_pages(m, pfn)
 
 cdef inline void add_page_to_lru_tail(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
     cdef uint32_t h = z.lru[lru]
-    p.next = h
-    p.prev = m.pages[h].prev
-    m.pages[p.prev].next = pfn
-    m.pages[h].prev = pfn
+    cdef uint32_t last = m.lru[h].prev
+    m.lru[pfn].next = h
+    m.lru[pfn].prev = last
+    m.lru[last].next = pfn
+    m.lru[h].prev = pfn
     z.vm_stat[NR_LRU_BASE + lru] += hpage_nr_pages(m, pfn)
 
 cdef inline void del_page_from_lru_list(machine* m, zone* z, uint32_t pfn, int lru) noexcept nogil:
-    cdef page* p = &m.pages[pfn]
-    m.pages[p.prev].next = p.next
-    m.pages[p.next].prev = p.prev
-    p.next = 0
-    p.prev = 0
+    cdef const list_head* links = &m.lru[pfn]
+    m.lru[links.prev].next = links.next
+    m.lru[links.next].prev = links.prev
     z.vm_stat[NR_LRU_BASE + lru] -= hpage_nr_pages(m, pfn)
 
 cdef inline void update_page_reclaim_stat(zone* z, int file, int rotated) noexcept nogil:

@@ -46,7 +46,7 @@ cdef inline int __add_to_swap_cache(machine* m, uint32_t pfn, uint64_t entry, ui
         return -ENOMEM
     atomic_inc(&p.count)
     p.flags |= PG_swapcache
-    m.private[pfn] = entry_to_private(entry)
+    m.pages[pfn].private = entry_to_private(entry)
     leaf_lock(m, LOCK_TREE)
     m.swap_info[swp_type(entry)].cache[swp_offset(entry)] = pfn
     m.nr_swapcache_pages += 1
@@ -56,7 +56,7 @@ cdef inline int __add_to_swap_cache(machine* m, uint32_t pfn, uint64_t entry, ui
 cdef inline void __delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
     """The slot keeps SWAP_HAS_CACHE."""
     cdef page* p = &m.pages[pfn]
-    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef uint64_t entry = private_to_entry(m.pages[pfn].private)
     cdef swap_info_struct* si = slot_area(m, entry)
     VM_BUG_ON(m, not p.flags & PG_locked, b"!PageLocked(page)", b"__delete_from_swap_cache")
     VM_BUG_ON(m, not p.flags & PG_swapcache, b"!PageSwapCache(page)", b"__delete_from_swap_cache")
@@ -64,7 +64,7 @@ cdef inline void __delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nog
     # a private made by hand may name no slot: the kernel's radix tree would not have it
     if rm_likely(si != NULL):
         si.cache[swp_offset(entry)] = 0
-    m.private[pfn] = 0
+    m.pages[pfn].private = 0
     p.flags &= ~<uint32_t>PG_swapcache
     m.nr_swapcache_pages -= 1
     dec_zone_page_state(m, pfn, NR_FILE_PAGES)

@@ -21,7 +21,7 @@ cdef int add_to_swap_cache(machine* m, uint32_t pfn, uint64_t entry) noexcept no
 
 
 cdef void delete_from_swap_cache(machine* m, uint32_t pfn) noexcept nogil:
-    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef uint64_t entry = private_to_entry(m.pages[pfn].private)
     leaf_lock(m, LOCK_TREE)
     __delete_from_swap_cache(m, pfn)
     slot_put(m, entry, SWAP_HAS_CACHE)
@@ -76,7 +76,7 @@ cdef int swap_writepage(machine* m, uint32_t pfn) noexcept nogil:
     if try_to_free_swap(m, pfn):
         unlock_page(m, pfn)
         return 0
-    entry = private_to_entry(m.private[pfn])
+    entry = private_to_entry(m.pages[pfn].private)
     count_vm_event(m, PSWPOUT)
     m.vm_events[PGPGOUT] += page_kbytes(m)
     if m.has_tokens and slot_area(m, entry) != NULL:

@@ -78,7 +78,7 @@ cdef uint32_t swap_count(machine* m, uint64_t entry) noexcept nogil:
 
 
 cdef inline uint32_t page_swap_byte(machine* m, uint32_t pfn) noexcept nogil:
-    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef uint64_t entry = private_to_entry(m.pages[pfn].private)
     cdef swap_info_struct* si = swap_info_get(m, entry)
     cdef uint32_t count = 0
     if si != NULL:

@@ -89,7 +89,7 @@ cdef inline int plain_swap_page(machine* m, vm_area_struct* vma, uint64_t va, in
     if plain_slot_put(m, si, entry, exclusive):
         m.pages[pfn].flags |= PG_swapcache
         m.pages[pfn].count = 2
-        m.private[pfn] = entry_to_private(entry)
+        m.pages[pfn].private = entry_to_private(entry)
         si.swap_map[swp_offset(entry)] |= SWAP_HAS_CACHE
         si.cache[swp_offset(entry)] = pfn
         m.nr_swapcache_pages += 1

@@ -47,8 +47,12 @@ cdef struct page:               # 32 bytes, two to a cache line; all zero: free 
     int32_t count               # references (_count)
     uint32_t mapping            # see PAGE_MAPPING_*; 0: none
     uint64_t index              # offset in its mapping in pages
-    uint32_t next, prev         # lru: neighbours by pfn (free: buddy list)
-# beside mem_map: machine.private[pfn] (swap entry, order, head) and machine.token[pfn] (content)
+    uint32_t private            # page_private: swap type << 27 | offset, order of a free block, head of a tail
+    uint32_t compound_order     # of the first tail: lg2 of the frames
+
+cdef struct list_head:          # page->lru, apart from struct page: a list is followed through an eighth of the cache lines
+    uint32_t next, prev         # neighbours by pfn, on an LRU list or (0: none) in the buddy lists; of a page on no list, anything
+# beside mem_map: machine.lru[pfn] and machine.token[pfn] (content)
 
 # ---------------------------------------------------------------- zone
 cdef enum:  # lru_list
@@ -137,7 +141,7 @@ cdef enum:
     DEF_PRIORITY = 12
 
 cdef struct free_area:
-    uint32_t head[3]            # first free block per migrate type (pfn; 0: none), linked by page.next/prev
+    uint32_t head[3]            # first free block per migrate type (pfn; 0: none), linked by machine.lru
     uint64_t nr_free            # blocks
 
 cdef struct zone_reclaim_stat:
@@ -152,7 +156,7 @@ cdef struct zone:
     uint64_t watermark[3]
     uint64_t vm_stat[NR_VM_ZONE_STAT_ITEMS]
     free_area free[MAX_ORDER]
-    uint32_t lru[NR_LRU_LISTS]  # sentinel pfn of each list: mem_map[sentinel].next is its head, .prev its tail
+    uint32_t lru[NR_LRU_LISTS]  # sentinel of each list: machine.lru[sentinel].next is its head, .prev its tail
     zone_reclaim_stat reclaim_stat
     uint64_t nr_saved_scan[NR_LRU_LISTS]
     uint64_t pages_scanned      # since last reclaim
@@ -491,8 +495,8 @@ cdef struct reclaim_policy:     # a policy that plugs in beside v3.2 (sim/polici
 
 cdef struct machine:
     hw_t hw                     # first: callbacks of the hardware find their machine
-    page* pages                 # mem_map, indexed by pfn; after the last frame the sentinels of the LRU lists
-    uint32_t* private           # page_private by pfn: swap type << 27 | offset, buddy order, head of a compound page
+    page* pages                 # mem_map, indexed by pfn
+    list_head* lru              # page->lru by pfn; after the last frame the sentinels of the LRU lists
     uint64_t* token             # content token by pfn; only looked at where has_tokens
     uint32_t* page_cgroup       # by pfn: group << PCG_GROUP_SHIFT | PCG_*; only looked at where nr_charged
     uint64_t nr_charged         # pages charged to a group

@@ -20,19 +20,18 @@ from rmapemu.mm.vmscan_page cimport scan_control, shrink_page_list
 cdef int isolate_lru_pages(machine* m, zone* z, uint32_t nr, uint32_t* out, int lru) noexcept nogil:
     """Up to nr pages off the tail, in one splice, a reference on each. The lists hold no page without references."""
     cdef uint32_t h = z.lru[lru]
-    cdef uint32_t pfn = m.pages[h].prev
-    cdef page* p
-    cdef uint32_t k = 0
+    cdef uint32_t pfn = m.lru[h].prev
+    cdef uint32_t i, k = 0
     while k < nr and pfn != h:
-        p = &m.pages[pfn]
-        rm_prefetch(&m.private[pfn])        # its slot, which reclaim will ask for
+        rm_prefetch(&m.pages[pfn])
         out[k] = pfn
         k += 1
-        p.flags &= ~<uint32_t>PG_lru
-        atomic_inc(&p.count)
-        pfn = p.prev
-    m.pages[h].prev = pfn
-    m.pages[pfn].next = h
+        pfn = m.lru[pfn].prev
+    for i in range(k):
+        m.pages[out[i]].flags &= ~<uint32_t>PG_lru
+        atomic_inc(&m.pages[out[i]].count)
+    m.lru[h].prev = pfn
+    m.lru[pfn].next = h
     z.vm_stat[NR_LRU_BASE + lru] -= k
     return k
 

@@ -102,7 +102,7 @@ cdef inline bint __remove_mapping(machine* m, uint32_t pfn) noexcept nogil:
         return False
     p.count = 0
     if p.flags & PG_swapcache:
-        entry = private_to_entry(m.private[pfn])
+        entry = private_to_entry(m.pages[pfn].private)
         __delete_from_swap_cache(m, pfn)
         slot_put(m, entry, SWAP_HAS_CACHE)
     else:
@@ -199,15 +199,15 @@ cdef inline uint32_t look_ahead(machine* m, uint32_t pfn) noexcept nogil:
     Only a hint: the neighbour may have moved, its links always name some page; 0: the end."""
     if pfn == 0 or pfn >= m.nr_frames:
         return 0
-    pfn = m.pages[pfn].prev
+    pfn = m.lru[pfn].prev
     rm_prefetch(&m.pages[pfn])
     return pfn
 
 
 cdef int shrink_page_list(machine* m, zone* z, scan_control* sc, uint32_t* pfn, int n, int* nr_kept, int lru) noexcept nogil:
     cdef int8_t ptes[SWAP_CLUSTER_MAX]
-    cdef uint32_t inactive = m.pages[z.lru[lru]].prev if lru >= 0 else 0
-    cdef uint32_t active = m.pages[z.lru[lru + LRU_ACTIVE]].prev if lru >= 0 else 0
+    cdef uint32_t inactive = m.lru[z.lru[lru]].prev if lru >= 0 else 0
+    cdef uint32_t active = m.lru[z.lru[lru + LRU_ACTIVE]].prev if lru >= 0 else 0
     cdef int i, fate
     cdef int kept = 0, freed = 0
     cdef bint plain = plain_reclaims(m, sc)

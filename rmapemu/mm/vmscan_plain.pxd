@@ -26,7 +26,7 @@ cdef enum:
 
 cdef inline void fetch_slot(machine* m, uint32_t pfn) noexcept nogil:
     """What plain_reclaim reads and writes of the slot, if the page is in the swap cache, begins to come from memory."""
-    cdef uint64_t entry = private_to_entry(m.private[pfn])
+    cdef uint64_t entry = private_to_entry(m.pages[pfn].private)
     if rm_likely(swp_type(entry) < m.nr_swapfiles):
         rm_prefetch(m.swap_info[swp_type(entry)].swap_map + swp_offset(entry))
         rm_prefetch(m.swap_info[swp_type(entry)].cache + swp_offset(entry))
@@ -105,7 +105,7 @@ cdef inline void plain_free(machine* m, zone* z, uint32_t pfn) noexcept nogil:
     p.mapcount = 0
     p.index = 0
     p.count = 0
-    m.private[pfn] = 0
+    m.pages[pfn].private = 0
     m.vm_events[PGFREE] += 1
     free_one_page(m, z, pfn, 0)
 
@@ -121,7 +121,7 @@ cdef inline int plain_reclaim(machine* m, zone* z, scan_control* sc, uint32_t pf
     if rm_unlikely(vma == NULL):
         return PLAIN_NOT
     if cached:
-        entry = private_to_entry(m.private[pfn])
+        entry = private_to_entry(m.pages[pfn].private)
         si = slot_area(m, entry)
         if rm_unlikely(si == NULL or not swap_count_has_room(si.swap_map[swp_offset(entry)])):
             return PLAIN_NOT
