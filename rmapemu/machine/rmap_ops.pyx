@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.vma cimport vma_handle
 from rmapemu.mm.ksm cimport page_referenced_ksm, rmap_walk_ksm, try_to_unmap_ksm
-from rmapemu.mm.lock cimport pte_lock, pte_unlock
+from rmapemu.mm.lock cimport page_table_lock, pte_unlock
 from rmapemu.mm.rmap cimport *
 from rmapemu.mm.rmap_add cimport *
 from rmapemu.mm.rmap_mkclean cimport page_mkclean, page_mkclean_file, page_mkclean_one
@@ -47,7 +47,7 @@ cdef int64_t op_check_address_pmd(machine* m, const uint64_t* a) noexcept nogil:
     """Under the page table lock, as its callers have it. a[3]: the flag; a[4]: the entry."""
     cdef mm_struct* mm = <mm_struct*>a[1]
     cdef uint64_t* pmd
-    pte_lock(m, mm)
+    page_table_lock(m, mm)
     pmd = page_check_address_pmd(m, <uint32_t>a[0], mm, a[2], <int>a[3])
     (<uint64_t*>a)[4] = pmd[0] if pmd != NULL else 0
     pte_unlock(m, mm)

@@ -69,16 +69,19 @@ cdef int add_table(void* ctx, machine* m, mm_struct* mm, uint64_t va, int level,
     with gil:
         if level <= 1:
             (<set>(<tuple>ctx)[3]).add((level, va))
+        if level == 0 and m.pages[pa >> m.page_shift].private == LOCK_OTHER:
+            (<dict>(<tuple>ctx)[4])[va] = pa >> m.page_shift
     return 0
 
 
 cdef dict mm_of(Machine machine, mm_struct* mm, tuple decoded):
-    entries, tables = {}, set()
-    found = (decoded[0], decoded[1], entries, tables)
+    entries, tables, locked = {}, set(), {}
+    found = (decoded[0], decoded[1], entries, tables, locked)
     walk_tables(machine.m, mm, add_entry, add_table, <void*>found)
     return {
         "rss": [mm.rss_stat[0], mm.rss_stat[1], mm.rss_stat[2]], "hiwater_rss": mm.hiwater_rss, "locked_vm": mm.locked_vm,
-        "mmap_sem": mm.mmap_sem, "mmap_sem_other": mm.mmap_sem_other, "page_table_lock": mm.page_table_lock, "memcg": mm.memcg,
+        "mmap_sem": mm.mmap_sem, "mmap_sem_other": mm.mmap_sem_other, "page_table_lock": mm.page_table_lock,
+        "page_table_lock_other": bool(mm.page_table_lock_other), "pte_locks_other": locked, "memcg": mm.memcg,
         "notifiers": [operations for _, operations in machine.notifiers.get(mm.pid, ())],
         "vmas": [mm.vmas[i].serial for i in range(mm.map_count)], "entries": entries, "tables": tables,
     }

@@ -135,7 +135,7 @@ cdef int anon_vma_prepare(machine* m, vm_area_struct* vma) noexcept nogil:
             return -ENOMEM
         allocated = av
     anon_vma_lock(m, av)
-    pte_lock(m, vma.vm_mm)
+    page_table_lock(m, vma.vm_mm)
     if vma.anon_vma == NULL:
         vma.anon_vma = av
         anon_vma_chain_link(m, vma, avc, av)

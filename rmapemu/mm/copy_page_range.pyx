@@ -76,8 +76,8 @@ cdef int copy_pte_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_stru
     cdef uint64_t old[RUN_MAX]
     cdef uint16_t at[RUN_MAX]
     cdef int n, done
-    pte_lock(m, dst)
-    pte_lock_nested(m, src)
+    pte_lock(m, dst, va)
+    pte_lock_nested(m, src, va)
     n = m.hw.ops.copy_run(&m.hw, &dst.hw, &src.hw, va, end, is_cow_mapping(vma.vm_flags), (vma.vm_flags & VM_SHARED) != 0, old, at)
     done = account_run(m, dst, src, vma, va, old, at, n)
     if done < n:

@@ -51,7 +51,7 @@ cdef int wp_shared(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, 
         if ret:
             put_page(m, pfn)
             return ret
-        pte_lock(m, mm)
+        pte_lock(m, mm, va)
         if pte[0] != orig:
             unlock_page(m, pfn)
             pte_unlock(m, mm)
@@ -74,7 +74,7 @@ cdef bint wp_exclusive(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t 
         get_page(m, pfn)
         pte_unlock(m, mm)
         lock_page(m, pfn)
-        pte_lock(m, mm)
+        pte_lock(m, mm, va)
         if pte[0] != orig:
             unlock_page(m, pfn)
             pte_unlock(m, mm)
@@ -136,7 +136,7 @@ cdef int wp_copy(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, ui
         if old:
             put_page(m, old)
         return VM_FAULT_OOM
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     # the allocation may have reclaimed: even this entry
     if pte[0] == orig:
         wp_install(m, mm, vma, va, pte, old, new)

@@ -60,7 +60,7 @@ cdef int fault_private_write(machine* m, mm_struct* mm, vm_area_struct* vma, uin
         return ret
     copy_user_highpage(m, copy, found)
     m.pages[copy].flags |= PG_uptodate
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     if pte[0] == orig:
         mm.rss_stat[MM_ANONPAGES] += 1
         page_add_new_anon_rmap(m, copy, vma, va)
@@ -89,7 +89,7 @@ cdef int fault_mapped(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t v
         if error:
             put_page(m, pfn)
             return error
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     if pte[0] != orig:
         pte_unlock(m, mm)
         unlock_page(m, pfn)

@@ -46,7 +46,7 @@ cdef int install_file_pte(machine* m, vm_area_struct* vma, uint64_t va, uint64_t
     cdef uint64_t* pte = m.hw.ops.make_pte(&m.hw, &mm.hw, va)
     if pte == NULL:
         return -ENOMEM
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     if not pte_none(m.hw.fmt, pte[0]):
         zap_pte(m, vma, va, pte)
     m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, pgoff_to_pte(m.hw.fmt, pgoff))

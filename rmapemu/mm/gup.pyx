@@ -18,7 +18,7 @@ from rmapemu.mm.types cimport *
 
 cdef uint32_t follow_present(machine* m, vm_area_struct* vma, uint64_t va, const uint64_t* pte) noexcept nogil:
     cdef uint32_t pfn = 0
-    pte_lock(m, vma.vm_mm)
+    pte_lock(m, vma.vm_mm, va)
     if pte_present(m.hw.fmt, pte[0]):
         pfn = vm_normal_page(m, vma, va, pte[0])
         if pfn:
@@ -35,7 +35,7 @@ cdef bint follow_touch(machine* m, vm_area_struct* vma, uint64_t va, int foll) n
     cdef bint served
     if pte == NULL:
         return False
-    pte_lock(m, vma.vm_mm)
+    pte_lock(m, vma.vm_mm, va)
     served = pte_present(m.hw.fmt, pte[0]) and (not foll & FOLL_WRITE or pte_write(m.hw.fmt, pte[0]))
     pfn = vm_normal_page(m, vma, va, pte[0]) if served else 0
     if pfn:

@@ -17,11 +17,17 @@ cdef extern from *:
     int rm_setjmp(uint8_t* buffer) noexcept nogil       # in the face, before each call into mm/: 0 now, 1 after a KernelBug
     void rm_longjmp(uint8_t* buffer) noexcept nogil
 
+cdef enum:
+    NO_LEAF = 0xffffffffffffffff    # for an address: not the lock of a leaf table
+
 # Records the bug and unwinds to the face; does not return.
 cdef void kernel_bug(machine* m, int kind, const char* condition, const char* function) noexcept nogil
 cdef void lock_bug(machine* m, int kind, int lock_class, int held_class, void* owner) noexcept nogil
 # Waits for a lock that someone else holds: returns when the callback freed it (state 0), else unwinds.
 cdef void lock_wait(machine* m, int lock_class, void* owner) noexcept nogil
+# The same for page_table_lock (NO_LEAF) or the lock of the leaf table that has va.
+cdef void ptl_wait(machine* m, mm_struct* mm, uint64_t va) noexcept nogil
+cdef uint32_t leaf_table_pfn(machine* m, mm_struct* mm, uint64_t va) noexcept nogil     # the frame of that table; 0: there is none
 # WARN_ON: counted and kept. `site` is an index into machine.warned for WARN_ON_ONCE.
 cdef bint warn_on_once(machine* m, bint condition, int site) noexcept nogil
 # Forgets what the abandoned operation held: the lock states it took become free (after an unwinding that leaves the machine alive).
@@ -98,19 +104,26 @@ cdef inline void i_mmap_lock(machine* m, address_space* mapping) noexcept nogil:
 cdef inline void i_mmap_unlock(machine* m, address_space* mapping) noexcept nogil:
     mutex_unlock(m, &mapping.i_mmap_lock, LOCK_I_MMAP, mapping)
 
-cdef inline void pte_lock(machine* m, mm_struct* mm) noexcept nogil:
-    """page_table_lock, or the split lock of the entry's table (one state per mm here; which one is named by config.split_ptlocks)."""
+cdef inline void page_table_lock(machine* m, mm_struct* mm) noexcept nogil:
+    if rm_unlikely(m.nr_held_other != 0):
+        ptl_wait(m, mm, NO_LEAF)
+    mutex_lock(m, &mm.page_table_lock, LOCK_PTL, mm)
+
+cdef inline void pte_lock(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
+    """The lock of the leaf table that has va (pte_lockptr)."""
+    if rm_unlikely(m.nr_held_other != 0):
+        ptl_wait(m, mm, va)
     mutex_lock(m, &mm.page_table_lock, LOCK_PTL, mm)
 
 cdef inline void pte_unlock(machine* m, mm_struct* mm) noexcept nogil:
     mutex_unlock(m, &mm.page_table_lock, LOCK_PTL, mm)
 
-cdef inline void pte_lock_nested(machine* m, mm_struct* mm) noexcept nogil:
+cdef inline void pte_lock_nested(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
     """The second of two (copy_pte_range: SINGLE_DEPTH_NESTING)."""
-    while rm_unlikely(mm.page_table_lock != LOCK_FREE):
-        if mm.page_table_lock == LOCK_HELD:
-            lock_bug(m, BUG_DEADLOCK, LOCK_PTL, LOCK_PTL, mm)
-        lock_wait(m, LOCK_PTL, mm)
+    if rm_unlikely(m.nr_held_other != 0):
+        ptl_wait(m, mm, va)
+    if rm_unlikely(mm.page_table_lock == LOCK_HELD):
+        lock_bug(m, BUG_DEADLOCK, LOCK_PTL, LOCK_PTL, mm)
     lock_enter(m, LOCK_PTL, mm, True)
     mm.page_table_lock = LOCK_HELD
 

@@ -45,6 +45,29 @@ cdef void lock_wait(machine* m, int lock_class, void* owner) noexcept nogil:
     unwind(m)
 
 
+cdef uint32_t leaf_table_pfn(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
+    cdef costs_t cost = m.hw.cost
+    cdef uint64_t* pte = m.hw.ops.find_pte(&m.hw, &mm.hw, va)
+    m.hw.cost = cost
+    return 0 if pte == NULL else <uint32_t>(<uint64_t>(<uint8_t*>pte - m.hw.base) >> m.page_shift)
+
+
+cdef bint ptl_of_other(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
+    cdef uint32_t pfn
+    if va == NO_LEAF or not m.config.split_ptlocks:
+        return mm.page_table_lock_other
+    pfn = leaf_table_pfn(m, mm, va)
+    return pfn != 0 and m.pages[pfn].private == LOCK_OTHER
+
+
+cdef void ptl_wait(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
+    while ptl_of_other(m, mm, va):
+        m.waited_va = va
+        if va != NO_LEAF:
+            m.waited_va = va >> m.hw.fmt.level[1].shift << m.hw.fmt.level[1].shift if m.config.split_ptlocks else <uint64_t>NO_LEAF
+        lock_wait(m, LOCK_PTL, mm)
+
+
 cdef bint warn_on_once(machine* m, bint condition, int site) noexcept nogil:
     if condition:
         m.warnings += 1

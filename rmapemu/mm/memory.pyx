@@ -37,7 +37,7 @@ cdef inline bint stack_guard_ok(machine* m, vm_area_struct* vma, uint64_t va) no
 
 
 cdef inline int map_zero_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, uint64_t* pte) noexcept nogil:
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     if pte_none(m.hw.fmt, pte[0]):
         m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, pte_mkspecial(m.hw.fmt, mk_pte(m.hw.fmt, m.zero_pfn, vma.vm_page_prot)))
         m.hw.ops.update_mmu(&m.hw, &mm.hw, va, pte, ACCESS_READ)
@@ -62,7 +62,7 @@ cdef inline int do_anonymous_page(machine* m, mm_struct* mm, vm_area_struct* vma
     entry = mk_pte(m.hw.fmt, pfn, vma.vm_page_prot)
     if vma.vm_flags & VM_WRITE:
         entry = pte_mkwrite(m.hw.fmt, pte_mkdirty(m.hw.fmt, entry))
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     if rm_unlikely(not pte_none(m.hw.fmt, pte[0])):
         # somebody was faster while we allocated
         pte_unlock(m, mm)
@@ -79,7 +79,7 @@ cdef inline int do_anonymous_page(machine* m, mm_struct* mm, vm_area_struct* vma
 cdef int fix_present(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, int kind, uint64_t* pte, uint64_t orig) noexcept nogil:
     """The entry is there: copy on write, or a young or dirty bit that software keeps, or a fault for nothing."""
     cdef uint64_t entry = orig
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     if rm_unlikely(pte[0] != orig):
         pte_unlock(m, mm)
         return 0

@@ -46,7 +46,7 @@ cdef void finish_run(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end,
 
 cdef void change_pte_range(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end, uint64_t prot,
                            bint dirty_accountable) noexcept nogil:
-    pte_lock(m, vma.vm_mm)
+    pte_lock(m, vma.vm_mm, va)
     m.hw.ops.protect_run(&m.hw, &vma.vm_mm.hw, va, end, prot)
     finish_run(m, vma, va, end, dirty_accountable)
     pte_unlock(m, vma.vm_mm)

@@ -20,7 +20,11 @@ cdef void move_ptes(machine* m, vm_area_struct* vma, uint64_t va, uint64_t end, 
     # truncation, which visits the VMAs in order, must not miss a page on its way
     if vma.vm_file != NULL:
         i_mmap_lock(m, vma.vm_file)
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
+    if m.config.split_ptlocks and leaf_table_pfn(m, mm, va) != leaf_table_pfn(m, mm, new):
+        # the other table's beside it, around code that nobody can look into: counted, not noted as held
+        ptl_wait(m, mm, new)
+        m.hw.cost.locks[LOCK_PTL] += 1
     while va < end:
         e = old_pte[0]
         if not pte_none(m.hw.fmt, e):

@@ -268,6 +268,9 @@ cdef void free_table(void* ctx, uint64_t pa, int order) noexcept nogil:
     cdef uint32_t n = <uint32_t>1 << order
     for i in range(n):
         m.pages[pfn + i].flags &= ~<uint32_t>PG_table
+        # a lock goes with its table, whoever holds it
+        m.nr_held_other -= m.pages[pfn + i].private == LOCK_OTHER
+        m.pages[pfn + i].private = 0
     page_zone(m, pfn).vm_stat[NR_PAGETABLE] -= <uint64_t>1 << order
     m.pages[pfn].count = 0
     free_pages(m, pfn, order)

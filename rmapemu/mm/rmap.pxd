@@ -47,7 +47,7 @@ cdef inline uint64_t vma_address(machine* m, uint32_t pfn, const vm_area_struct*
 
 cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil       # or <uint64_t>-EFAULT
 cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil
-cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, int seen, bint sync) noexcept nogil         # NULL
+cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, uint64_t va, int seen, bint sync) noexcept nogil         # NULL
 
 cdef inline uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil:
     """__page_check_address: the locked entry (page table lock held), or NULL."""
@@ -57,8 +57,8 @@ cdef inline uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm
         return huge_check_address(m, pfn, mm, va)
     pte = m.hw.ops.check_address(&m.hw, &mm.hw, va, pfn, c, &seen)
     if rm_unlikely(pte == NULL):
-        return entry_not_there(m, mm, seen, sync)
-    pte_lock(m, mm)
+        return entry_not_there(m, mm, va, seen, sync)
+    pte_lock(m, mm, va)
     return pte
 
 cdef int page_mapped_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil

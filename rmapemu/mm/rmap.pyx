@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from rmapemu.hw.ops cimport SEEN_NOT_PRESENT, SEEN_OTHER
 from rmapemu.hw.pte cimport pte_pfn, pte_present
 from rmapemu.mm.compound cimport compound_order
-from rmapemu.mm.lock cimport kernel_bug, pte_lock, pte_unlock
+from rmapemu.mm.lock cimport kernel_bug, page_table_lock, pte_lock, pte_unlock
 from rmapemu.mm.types cimport *
 
 
@@ -35,7 +35,7 @@ cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma)
 cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil:
     """hugetlb: the level-1 entry, read as a pte."""
     cdef uint64_t* pte = m.hw.ops.find_pmd(&m.hw, &mm.hw, va)
-    pte_lock(m, mm)
+    page_table_lock(m, mm)
     if pte == NULL:
         kernel_bug(m, BUG_OOPS, b"huge_pte_offset() is NULL", b"__page_check_address")
     m.hw.cost.ptes_examined += 1
@@ -46,10 +46,10 @@ cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint6
     return NULL
 
 
-cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, int seen, bint sync) noexcept nogil:
+cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, uint64_t va, int seen, bint sync) noexcept nogil:
     # without sync an entry that is not present is passed over before the lock is taken
     if seen == SEEN_OTHER or (seen == SEEN_NOT_PRESENT and sync):
-        pte_lock(m, mm)
+        pte_lock(m, mm, va)
         pte_unlock(m, mm)
     return NULL
 

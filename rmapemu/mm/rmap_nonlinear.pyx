@@ -116,7 +116,7 @@ cdef int try_to_unmap_cluster(machine* m, uint64_t cursor, uint32_t* mapcount, v
         return ret
     locked = cluster_locked(m, vma)
     m.hw.cost.clusters_scanned += 1
-    pte_lock(m, mm)
+    pte_lock(m, mm, va)
     update_hiwater_rss(mm)
     # a cursor behind the end of the VMA finds an empty cluster
     last = pte + ((max(end, va) - va) >> m.page_shift)

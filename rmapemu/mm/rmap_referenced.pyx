@@ -53,7 +53,7 @@ cdef int huge_referenced_one(machine* m, uint32_t pfn, vm_area_struct* vma, uint
     """-1 not mapped here, -2 mapped in a locked VMA, else the old young bit."""
     cdef uint64_t* pmd
     cdef int ret = -1
-    pte_lock(m, vma.vm_mm)
+    page_table_lock(m, vma.vm_mm)
     pmd = page_check_address_pmd(m, pfn, vma.vm_mm, va, PAGE_CHECK_ADDRESS_PMD_FLAG)
     if pmd != NULL:
         ret = -2 if vma.vm_flags & VM_LOCKED else huge_clear_flush_young(m, vma.vm_mm, va, pmd)

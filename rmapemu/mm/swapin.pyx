@@ -62,7 +62,7 @@ cdef int use_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, i
     lock_page(m, pfn)
     # ksm_might_need_to_copy comes in here: a KSM page of other relatives would be copied
     if p.flags & PG_swapcache and private_to_entry(m.pages[pfn].private) == entry:
-        pte_lock(m, mm)
+        pte_lock(m, mm, va)
         if pte[0] == orig:
             if p.flags & PG_uptodate:
                 return map_swap_page(m, mm, vma, va, kind, pte, entry, pfn)

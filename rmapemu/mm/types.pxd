@@ -320,14 +320,15 @@ cdef struct mm_struct:
     mm_struct* mmlist_prev
     int32_t mmap_sem            # > 0 readers, -1 a writer, 0 free
     uint32_t mmap_sem_other     # held by "someone else": 0 no, 1 read, 2 write
-    uint32_t page_table_lock    # lock_state
+    uint32_t page_table_lock    # lock_state: this lock or, with split_ptlocks, that of a leaf table
     uint32_t mm_users           # 0: gone
     uint32_t pid                # number of the process, from 1
     uint32_t memcg              # group number, 0: root
     uint32_t notifiers          # mmu notifiers registered
     uint32_t faultstamp, token_priority, last_interval
     uint8_t in_use              # the slot of the arena is live
-    uint8_t dumpable, oom, pad
+    uint8_t dumpable, oom
+    uint8_t page_table_lock_other   # page_table_lock is held by "someone else" (locks of leaf tables: private of their frames)
 
 # ---------------------------------------------------------------- swap
 cdef enum:
@@ -546,6 +547,7 @@ cdef struct machine:
     # locks and bugs
     void* held[NR_LOCK_CLASSES]     # by lock_class, what has the lock that the running operation holds; only where held_mask says so
     uint32_t held_mask          # bit per lock_class
+    uint64_t waited_va          # of the page table lock waited for last: where its leaf table begins, or NO_LEAF
     uint32_t nr_held_more
     held_lock held_more[MAX_LOCK_DEPTH]     # second ones of a class (nested, or trylocks), in the order taken
     uint32_t nr_held_other      # locks held by "someone else" (0: every trylock of a free lock succeeds)

@@ -145,7 +145,7 @@ cdef void zap_pte_range(machine* m, mmu_gather* tlb, vm_area_struct* vma, uint64
     cdef int i
     run.n = 0
     run.present = False
-    pte_lock(m, tlb.mm)
+    pte_lock(m, tlb.mm, va)
     if d == NULL:
         zap_all(m, vma, va, end, &run)
     else:

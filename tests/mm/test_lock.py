@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import KernelBug, LockOrderError, WouldBlock
+from rmapemu import KernelBug, LockOrderError, Machine, WouldBlock
 from support.lab import START, anon_vma, map_anon
 
 
@@ -33,7 +33,8 @@ def munmap(m, process):
 
 
 # lock, mode, who waits
-WAITS = [("ptl", "w", fork), ("mmap_sem", "w", fork), ("mmap_sem", "r", munmap), ("mmap_sem", "w", read_file), ("page", "w", read_file)]
+WAITS = [("pte lock", "w", fork), ("mmap_sem", "w", fork), ("mmap_sem", "r", munmap), ("mmap_sem", "w", read_file),
+         ("page", "w", read_file)]
 
 
 @pytest.fixture(params=WAITS, ids=lambda wait: f"{wait[0]} {wait[1]} {wait[2].__name__}")
@@ -41,6 +42,8 @@ def wait(m, process, request):
     """(the lock, its owner, an operation that waits for it), somebody else holding the lock."""
     lock, mode, operation = request.param
     owner = process.vma_at(START + m.page_size).file.page(0) if lock == "page" else process
+    if lock == "pte lock":
+        lock, owner = "ptl", (process, START)
     m.lab.hold(lock, owner, mode)
     return lock, owner, operation
 
@@ -112,8 +115,67 @@ def test_a_wait_with_many_locks_of_one_class_lets_go_of_them_all(m, lab, rmap, t
     vma = trees[3].mappers()[0].vma
     for page in trees[:3]:
         rmap.page_lock_anon_vma(page)
-    lab.hold("ptl", vma.process)
+    lab.hold("ptl", (vma.process, START))
     with pytest.raises(WouldBlock, match="ptl"):
         rmap.page_mapped_in_vma(trees[3], vma)
     assert lab.locks_held() == []
     assert [rmap.page_lock_anon_vma(page) for page in trees[:3]] == [page.anon_vma for page in trees[:3]]
+
+
+@pytest.fixture(params=[True, False], ids=["split", "one"])
+def tables(arch, request):
+    """A machine with split page table locks or without; a process with pages in leaf tables of two frames; where the second one is."""
+    m = Machine(arch, memory="16M", config={"split_ptlocks": request.param})
+    process, far = m.spawn("init"), 1 << 22
+    for at in (START, START + far // 2, START + far):
+        process.mmap(m.page_size, flags="private|fixed|anonymous", addr=at)
+        process.write(at)
+    yield m, process, START + far, request.param
+    m.close()
+
+
+def test_with_split_locks_each_leaf_table_has_its_own(tables):
+    m, process, other, split = tables
+    page = process.page_at(START)
+    m.lab.hold("ptl", (process, other))
+    vma = process.vma_at(START)
+    if split:
+        assert m.rmap.page_mapped_in_vma(page, vma)
+        vma, page = process.vma_at(other), process.page_at(other)
+    with pytest.raises(WouldBlock, match="ptl"):
+        m.rmap.page_mapped_in_vma(page, vma)
+    m.lab.release("ptl", (process, other))
+    assert m.rmap.page_mapped_in_vma(page, vma)
+
+
+def test_with_split_locks_page_table_lock_guards_no_entry_but_the_first_anon_vma(tables):
+    m, process, other, split = tables
+    m.lab.hold("ptl", process)
+    page, vma = process.page_at(other), process.vma_at(other)
+    if split:
+        assert m.rmap.page_mapped_in_vma(page, vma)
+    else:
+        with pytest.raises(WouldBlock, match="ptl"):
+            m.rmap.page_mapped_in_vma(page, vma)
+    new = m.lab.vma(process, START + (1 << 24), 1)
+    with pytest.raises(WouldBlock, match="ptl"):
+        m.rmap.anon_vma_prepare(new)
+
+
+def test_two_leaf_tables_of_one_frame_share_its_lock():
+    with Machine("s390", memory="16M") as m:
+        process = m.spawn("init")
+        for at in (START, START + (1 << 20)):
+            process.mmap(m.page_size, flags="private|fixed|anonymous", addr=at)
+            process.write(at)
+        m.lab.hold("ptl", (process, START))
+        with pytest.raises(WouldBlock, match="ptl"):
+            m.rmap.page_mapped_in_vma(process.page_at(START + (1 << 20)), process.vma_at(START + (1 << 20)))
+
+
+def test_a_lock_that_goes_with_its_table_is_held_by_nobody(tables):
+    m, process, other, _split = tables
+    m.lab.hold("ptl", (process, other))
+    m.lab.on_block(lambda lock, owner: m.lab.release(lock, owner) or True)
+    process.exit()
+    m.check()

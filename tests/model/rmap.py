@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .rmap_state import AGAIN, FAIL, LOCKED, Blocked, Bug, Dict, NoMemory
+from .rmap_lock import LOCKED, Blocked, Bug, Dict, NoMemory
+from .rmap_state import AGAIN, FAIL
 from .rmap_unmap import Unmap
 from .rmap_used import Left
 

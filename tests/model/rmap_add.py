@@ -2,21 +2,8 @@
 """page_move_anon_rmap to page_remove_rmap of mm/rmap.c, hugetlb's three, and what they need of other files."""
 from __future__ import annotations
 
-from .rmap_state import (
-    ACTIVE,
-    DIRTY,
-    LISTS,
-    LOCKED,
-    LRU,
-    MLOCKED,
-    RECLAIM,
-    SWAPBACKED,
-    SWAPCACHE,
-    UNEVICTABLE,
-    VM_LOCKED,
-    VM_SPECIAL,
-    Dict,
-)
+from .rmap_lock import LOCKED, Dict
+from .rmap_state import ACTIVE, DIRTY, LISTS, LRU, MLOCKED, RECLAIM, SWAPBACKED, SWAPCACHE, UNEVICTABLE, VM_LOCKED, VM_SPECIAL
 from .rmap_where import Where
 
 USED, CACHE, FILE_MAPPED = 1, 2, 4      # of a charge

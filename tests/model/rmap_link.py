@@ -2,7 +2,8 @@
 """anon_vma_alloc to page_unlock_anon_vma of mm/rmap.c: which anon_vmas a VMA belongs to, how a page's is held still."""
 from __future__ import annotations
 
-from .rmap_state import ANON_VMA, AVC, FREE, GFP_KERNEL, GFP_NOWAIT_NOWARN, PAGE, Dict, NoMemory, State
+from .rmap_lock import FREE, Dict, NoMemory
+from .rmap_state import ANON_VMA, AVC, GFP_KERNEL, GFP_NOWAIT_NOWARN, PAGE, State
 
 NEIGHBOURS = 0x1 | 0x2 | 0x4    # VM_READ, VM_WRITE, VM_EXEC: what mprotect may undo
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rmapemu.machine.pte import Pte
 
-from .rmap_state import AGAIN, CLUSTER, FAIL, MLOCK, PAGE, VM_LOCKED, Dict
+from .rmap_lock import Dict
+from .rmap_state import AGAIN, CLUSTER, FAIL, MLOCK, PAGE, VM_LOCKED
 from .rmap_used import Used
 
 
@@ -55,7 +56,7 @@ class Nonlinear(Used):
             return AGAIN, left
         locked = self.cluster_locked(v, mm)
         self.cost["clusters_scanned"] += 1
-        self.ptl(mm)
+        self.ptl(mm, va)
         self.update_hiwater_rss(mm)
         for at in range(va, end, PAGE):
             self.cost["ptes_examined"] += 1

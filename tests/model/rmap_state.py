@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the model of mm/rmap.c stands on: the state that m.lab.state() gives, locks, entries, page flags, failing allocations.
+"""What the model of mm/rmap.c stands on: the state that m.lab.state() gives, entries, page flags, failing allocations.
 
 The model changes the state in place as the kernel would, so that after a call it is compared with a new one of the machine's.
 """
 from __future__ import annotations
 
-from typing import Any
-
 from rmapemu.machine.pte import Pte
+
+from .rmap_lock import Dict, Held, Locks
 
 PAGE, CLUSTER = 4096, 32 * 4096
 UNMAP, MIGRATION, MUNLOCK = 0, 1, 2
 IGNORE_MLOCK, IGNORE_ACCESS, IGNORE_HWPOISON = 1 << 8, 1 << 9, 1 << 10
 SUCCESS, AGAIN, FAIL, MLOCK = range(4)
-LOCKED, DIRTY, LRU, ACTIVE, HEAD, TAIL = 1 << 0, 1 << 4, 1 << 5, 1 << 6, 1 << 14, 1 << 15
+DIRTY, LRU, ACTIVE, HEAD, TAIL = 1 << 4, 1 << 5, 1 << 6, 1 << 14, 1 << 15
 SWAPCACHE, RECLAIM, SWAPBACKED, UNEVICTABLE, MLOCKED, HWPOISON = 1 << 16, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 23
 HUGE, LOCKED_OTHER = 1 << 27, 1 << 28
 VM_SHARED, VM_GROWSDOWN, VM_LOCKED, VM_SEQ_READ, VM_RAND_READ = 0x8, 0x100, 0x2000, 0x8000, 0x10000
@@ -21,38 +21,14 @@ VM_SPECIAL, VM_HUGETLB, VM_NONLINEAR = 0x4000 | 0x40000 | 0x80000 | 0x400, 0x400
 REFERENCED, CHANGED = 4, 2      # of a storage key
 LEAF_SHIFT = {"x86_64": 21, "s390": 20}
 LISTS = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
-LOCKS = ("i_mutex", "mmap_sem", "page", "i_mmap_mutex", "anon_vma", "ptl", "lru_lock", "swap_lock", "mmlist_lock", "private_lock", "i_lock",
-         "bdi_list_lock", "sb_lock", "tree_lock")
 AVC, ANON_VMA = 2, 3            # kinds of objects: where they stand in what fail_alloc names
 BYTES = {AVC: 48, ANON_VMA: 48}
 SWAP_COUNT = 9                  # a page for counts beyond a byte
 GFP_KERNEL, GFP_NOWAIT_NOWARN, GFP_ATOMIC = 0xd0, 0x200, 0x20
 SWAP_MAP_MAX = 0x3e
-FREE, HELD, OTHER = range(3)
-
-Dict = dict[str, Any]
 
 
-class Bug(Exception):
-    """BUG_ON, VM_BUG_ON, a deadlock or a dereference that faults: condition and function."""
-
-
-class Blocked(Exception):
-    """A lock that someone else holds."""
-
-
-class NoMemory(Exception):
-    """-ENOMEM."""
-
-
-class Held:
-    """A lock that the model's operation holds: its class, and where its state stands (None: it has none)."""
-
-    def __init__(self, number: int, where: Dict | None, key: str) -> None:
-        self.number, self.where, self.key = number, where, key
-
-
-class State:
+class State(Locks):
     """The state, and words for it. Pages are named by frame number, VMAs and anon_vmas by serial, address spaces by pid."""
 
     def __init__(self, arch: str, config: dict[str, bool]) -> None:
@@ -70,118 +46,6 @@ class State:
         self.d = state
         self.cost, self.stat, self.pages, self.vmas = state["cost"], state["vmstat"], state["pages"], state["vmas"]
         self.mms, self.lists = state["mms"], state["lists"]
-
-    def bug(self, condition: object, text: str, function: str) -> None:
-        if condition:
-            self.d["dead"] = 1
-            raise Bug(text, function)
-
-    def vm_bug(self, condition: object, text: str, function: str) -> None:
-        self.bug(condition and self.config["debug_vm"], text, function)
-
-    # ------------------------------------------------------------ locks
-    def count_lock(self, name: str) -> None:
-        self.cost[f"lock_{name}"] += 1
-
-    def enter(self, name: str, where: Dict | None, key: str, *, nested: bool = False) -> None:
-        """Notes a lock as taken. Unless it is one of those that may be nested, those held must come before it in the order."""
-        number = LOCKS.index(name)
-        self.count_lock(name)
-        if not nested:
-            same = any(h.number == number and h.where is where for h in self.held)
-            self.bug(any(h.number >= number for h in self.held), "deadlock" if same else "lock order", name)
-        self.held.append(Held(number, where, key))
-        self.note_held()
-
-    def note_held(self) -> None:
-        self.d["held"] = sum({1 << h.number for h in self.held})
-
-    def leave(self, name: str, where: Dict | None) -> None:
-        number = LOCKS.index(name)
-        for h in reversed(self.held):
-            if h.number == number and h.where is where:
-                self.held.remove(h)
-                break
-        self.note_held()
-
-    def release_all(self) -> None:
-        """What whoever gives up leaves behind: nothing."""
-        for h in self.held:
-            if h.key == "flags":
-                h.where["flags"] &= ~LOCKED
-            elif h.key == "mmap_sem":
-                h.where["mmap_sem"] -= 1
-            elif h.where is not None:
-                h.where[h.key] = FREE
-        self.held.clear()
-        self.note_held()
-
-    def wait(self, name: str) -> None:
-        if not self.helpful:
-            self.release_all()
-            raise Blocked(name)
-
-    def lock(self, name: str, where: Dict, key: str) -> None:
-        """A mutex or spinlock whose state is where[key]."""
-        while where[key] != FREE:
-            self.bug(where[key] == HELD, "deadlock", name)
-            self.wait(name)
-            where[key] = FREE
-        self.enter(name, where, key)
-        where[key] = HELD
-
-    def trylock(self, name: str, where: Dict, key: str) -> bool:
-        if where[key] != FREE:
-            self.cost[f"trylock_failed_{name}"] += 1
-            return False
-        self.enter(name, where, key, nested=True)
-        where[key] = HELD
-        return True
-
-    def unlock(self, name: str, where: Dict, key: str) -> None:
-        where[key] = FREE
-        self.leave(name, where)
-
-    def lock_one(self, name: str) -> None:
-        """Taken and dropped: lru_lock, swap_lock, mmlist_lock, tree_lock, of which there is one."""
-        number = LOCKS.index(name)
-        if number in (6, 7):
-            self.bug(any(h.number >= number for h in self.held), "lock order", name)
-        if self.d["held_other"] >> number & 1:
-            self.wait(name)
-            self.d["held_other"] &= ~(1 << number)
-        self.enter(name, None, "")
-        self.leave(name, None)
-
-    def ptl(self, mm: Dict) -> None:
-        self.lock("ptl", mm, "page_table_lock")
-
-    def ptl_unlock(self, mm: Dict) -> None:
-        self.unlock("ptl", mm, "page_table_lock")
-
-    def trylock_page(self, p: Dict) -> bool:
-        if p["flags"] & LOCKED:
-            self.cost["trylock_failed_page"] += 1
-            return False
-        self.enter("page", p, "flags", nested=True)
-        p["flags"] |= LOCKED
-        return True
-
-    def unlock_page(self, p: Dict) -> None:
-        p["flags"] &= ~LOCKED
-        self.leave("page", p)
-
-    def down_read_trylock(self, mm: Dict) -> bool:
-        if mm["mmap_sem_other"] == 2:
-            self.cost["trylock_failed_mmap_sem"] += 1
-            return False
-        self.enter("mmap_sem", mm, "mmap_sem", nested=True)
-        mm["mmap_sem"] += 1
-        return True
-
-    def up_read(self, mm: Dict) -> None:
-        mm["mmap_sem"] -= 1
-        self.leave("mmap_sem", mm)
 
     # ------------------------------------------------------------ memory
     def refused(self, kind: int, gfp: int) -> bool:

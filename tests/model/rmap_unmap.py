@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rmapemu.machine.pte import Pte
 
+from .rmap_lock import LOCKED, Dict
 from .rmap_nonlinear import Nonlinear
 from .rmap_state import (
     AGAIN,
@@ -14,7 +15,6 @@ from .rmap_state import (
     IGNORE_ACCESS,
     IGNORE_HWPOISON,
     IGNORE_MLOCK,
-    LOCKED,
     LRU,
     MIGRATION,
     MLOCK,
@@ -24,7 +24,6 @@ from .rmap_state import (
     SWAP_MAP_MAX,
     SWAPCACHE,
     VM_LOCKED,
-    Dict,
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .rmap_add import Add
-from .rmap_state import LOCKED, PAGE, SWAPCACHE, VM_LOCKED, VM_RAND_READ, VM_SEQ_READ, VM_SHARED, Dict
+from .rmap_lock import LOCKED, Dict
+from .rmap_state import PAGE, SWAPCACHE, VM_LOCKED, VM_RAND_READ, VM_SEQ_READ, VM_SHARED
 
 
 class Left:

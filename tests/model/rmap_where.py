@@ -5,7 +5,8 @@ from __future__ import annotations
 from rmapemu.machine.pte import Pte
 
 from .rmap_link import Link
-from .rmap_state import HEAD, PAGE, VM_GROWSDOWN, VM_HUGETLB, VM_NONLINEAR, VM_RAND_READ, VM_SEQ_READ, Dict
+from .rmap_lock import Dict
+from .rmap_state import HEAD, PAGE, VM_GROWSDOWN, VM_HUGETLB, VM_NONLINEAR, VM_RAND_READ, VM_SEQ_READ
 
 
 class Where(Link):
@@ -57,7 +58,7 @@ class Where(Link):
         match = e.kind == "present" and e.pfn == pfn
         self.cost["ptes_matched"] += match
         if not self.huge(self.pages[pfn]):
-            self.ptl(mm)
+            self.ptl(mm, va)
         if not match:
             self.ptl_unlock(mm)
             return None

@@ -2,7 +2,9 @@
 """What decides what a walk does in a random state (bench_world.py): locks of others, flags, keys, groups, notifiers, KSM's nodes."""
 from __future__ import annotations
 
-from model.rmap_state import LOCKS
+from typing import Any
+
+from model.rmap_lock import LOCKS
 from rmapemu import PageFlag, VmFlag
 from support.bench_script import Name
 from support.bench_world import LOCKED, LOCKED_OTHER, PAGE, World
@@ -13,7 +15,7 @@ SINGLE = ("lru_lock", "swap_lock", "mmlist_lock", "tree_lock")
 
 class Pokes(World):
     def __init__(self, seed: int) -> None:
-        self.held: list[tuple[str, Name | None]] = []
+        self.held: list[tuple[str, Name | tuple[Name, int] | None]] = []
         self.nodes: dict[Name, Name] = {}       # page -> stable node
         self.items: list[Name] = []
         self.notifiers: list[Name] = []
@@ -21,7 +23,7 @@ class Pokes(World):
         self.quiet = self.r.random() < 0.3
 
     # ------------------------------------------------------------ locks of others
-    def is_held(self, lock: str, owner: Name | None) -> bool:
+    def is_held(self, lock: str, owner: Name | tuple[Name, int] | None) -> bool:
         state = self.s.state()
         if owner is None:
             return bool(state["held_other"] >> LOCKS.index(lock) & 1)
@@ -31,8 +33,11 @@ class Pokes(World):
             return bool(state["files"][self.s.names[owner].ino]["lock"] == 2)
         if lock == "anon_vma":
             return owner in self.vmas and self.root_lock(owner) == 2
-        mm = state["mms"][self.s.names[owner].pid]
-        return bool(mm["mmap_sem_other"] if lock == "mmap_sem" else mm["page_table_lock"] == 2)
+        where = owner[0] if isinstance(owner, tuple) else owner
+        mm = state["mms"][self.s.names[where].pid]
+        if lock == "ptl" and where is not owner and self.config["split_ptlocks"]:
+            return owner[1] in mm["pte_locks_other"]
+        return bool(mm["mmap_sem_other"] if lock == "mmap_sem" else mm["page_table_lock_other"])
 
     def hold(self) -> None:
         if self.held and self.r.random() < 0.7:
@@ -49,8 +54,8 @@ class Pokes(World):
             self.take("page", page)
         elif what < 4 and not now["mmap_sem_other"]:
             self.take("mmap_sem", mm, self.r.choice("rw"))
-        elif what == 4 and not now["page_table_lock"]:
-            self.take("ptl", mm)
+        elif what == 4:
+            self.hold_ptl(mm, now)
         elif what == 5 and not state["files"][self.s.names[file].ino]["lock"]:
             self.take("i_mmap_mutex", file)
         elif what == 6 and vma and self.root_lock(vma) == 0:
@@ -58,7 +63,14 @@ class Pokes(World):
         elif what == 7 and not state["held_other"]:
             self.take(self.r.choice(SINGLE), None)
 
-    def take(self, lock: str, owner: Name | None, *mode: str) -> None:
+    def hold_ptl(self, mm: Name, now: dict[str, Any]) -> None:
+        """page_table_lock, or that of one of the leaf tables."""
+        tables = sorted(va for level, va in now["tables"] if level == 0)
+        owner = (mm, self.r.choice(tables)) if tables and self.r.random() < 0.6 else mm
+        if not self.is_held("ptl", owner):
+            self.take("ptl", owner)
+
+    def take(self, lock: str, owner: Name | tuple[Name, int] | None, *mode: str) -> None:
         self.s.run("hold", lock, *([owner] if owner else []), *mode)
         self.held.append((lock, owner))
 

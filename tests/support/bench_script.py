@@ -97,10 +97,12 @@ class Script:
         return value
 
     def value(self, arg: Any) -> Any:
+        if type(arg) is tuple:
+            return tuple(self.values(arg))
         return self.names[arg] if type(arg) is Name else arg
 
     def values(self, args: tuple[Any, ...]) -> list[Any]:
-        return [self.names[a] if type(a) is Name else a for a in args]
+        return [self.value(a) for a in args]
 
     def state(self) -> dict[str, Any]:
         """What the model holds, after what the workbench did."""
@@ -211,4 +213,6 @@ class Script:
     def shown(self, arg: Any) -> str:
         if type(arg) is Name:
             return str(arg)
+        if type(arg) is tuple:
+            return f"({', '.join(map(self.shown, arg))})"
         return hex(arg) if type(arg) is int and arg >= 4096 else str(arg) if isinstance(arg, (Swap, PageFlag)) else repr(arg)

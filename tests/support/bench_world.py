@@ -14,7 +14,7 @@ SLOT = 64 * PAGE                # a small VMA lies in one
 LOCKED, LOCKED_OTHER = 1 << 0, 1 << 28
 CONFIGS: list[dict[str, bool]] = [
     {}, {}, {}, {"debug_vm": False}, {"migration": False}, {"cluster_mlock_fix": True}, {"cluster_mlock_fix": True},
-    {"cgroup_mem": False}, {"hugetlb_page": False}, {"debug_vm": False, "migration": False},
+    {"cgroup_mem": False}, {"hugetlb_page": False}, {"split_ptlocks": False}, {"debug_vm": False, "migration": False},
 ]
 
 
