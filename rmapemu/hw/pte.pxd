@@ -68,7 +68,7 @@ cdef inline uint64_t pte_mkspecial(const pt_format* f, uint64_t e) noexcept nogi
     return e | f.special
 
 cdef inline uint64_t pte_modify(const pt_format* f, uint64_t e, uint64_t prot) noexcept nogil:
-    return (e & f.chg_mask) | prot
+    return (e & f.chg_mask) | (prot & ~f.chg_mask)  # the protection's own accessed bit makes nothing young
 
 cdef inline uint64_t mk_pte(const pt_format* f, uint32_t pfn, uint64_t prot) noexcept nogil:
     return (<uint64_t>pfn << f.page_shift) | prot

@@ -64,7 +64,16 @@ def test_protecting_changes_present_entries_and_keeps_what_pte_modify_keeps(back
     mmu, e = filled(backend)
     f = backend.format
     assert mmu.run("protect", 0, END, prot=f.prot[1]) == 2
-    assert mmu.get(0x3000) == e[0] & f.chg_mask | f.prot[1]
+    assert mmu.get(0x3000) == e[0] & f.chg_mask | f.prot[1] & ~f.chg_mask
     assert mmu.get(0x5000) == e[1]
-    assert mmu.get(0x8000) == e[2] & f.chg_mask | f.prot[1]
+    assert mmu.get(0x8000) == e[2] & f.chg_mask | f.prot[1] & ~f.chg_mask
     assert f.pfn(mmu.get(0x8000)) == 108
+
+
+def test_protecting_makes_no_old_entry_young(backend):
+    mmu, e = filled(backend)
+    f = backend.format
+    mmu.set(0x3000, e[0] & ~f.young)
+    for prot in f.prot:
+        mmu.run("protect", 0, END, prot=prot)
+        assert not mmu.get(0x3000) & f.young

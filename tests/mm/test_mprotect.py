@@ -194,3 +194,11 @@ def test_executable_file_pages_are_counted_apart(m, init):
     assert init.status["VmExe"] == 2 * kb
     init.mprotect(area.start, 2 * m.page_size, "rwx")
     assert init.status["VmExe"] == 0
+
+
+def test_mprotect_makes_no_entry_young(m, init, heap):
+    child = init.fork()  # the copies of its entries are old
+    for prot in "r", "none", "rw":
+        child.mprotect(heap.start, 2 * m.page_size, prot)
+        assert not any(child.pte_at(heap.start + i * m.page_size).young for i in range(4))
+    assert all(init.pte_at(heap.start + i * m.page_size).young for i in range(4)) == (m.arch != "s390")
