@@ -77,7 +77,7 @@ cdef void count_entry(machine* m, vm_area_struct* v, uint64_t e, smap_t* s) noex
     if pte_none(f, e) or (not pte_present(f, e) and pte_file(f, e)):
         return
     if not pte_present(f, e):
-        s.swap += swp_type(pte_to_swp_entry(f, e)) < MAX_SWAPFILES
+        s.swap += 1                     # v3.2 asks is_swap_pte only: pages under migration and poisoned ones count too
         return
     if pte_special(f, e) or pte_pfn(f, e) == m.zero_pfn or pte_pfn(f, e) >= m.nr_frames:
         return

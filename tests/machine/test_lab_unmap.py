@@ -24,26 +24,27 @@ def test_a_slot_whose_count_cannot_grow_gives_the_entry_back(lab, rmap, anon):
 
 @pytest.mark.parametrize("write", [True, False])
 def test_migration_leaves_an_entry_that_says_whether_it_could_be_written(lab, rmap, anon, write):
-    mm, _vma, page = anon
+    mm, vma, page = anon
     lab.get_page(page)
     lab.set_pte(mm, START, page, write=write, young=True)
     lab.lock_page(page)
     assert rmap.try_to_unmap(page, TTU.MIGRATION | TTU.IGNORE_ACCESS) is Swap.SUCCESS
     entry = lab.get_pte(mm, START)
     assert (entry.kind, entry.pfn, entry.write) == ("migration", page.pfn, write)
-    assert lab.rss(mm, "anon") == 1
+    assert lab.rss(mm, "anon") == 1 and vma.smaps()["Swap"] == 4  # v3.2's smaps takes it for one of swap
     lab.unlock_page(page)
     lab.set_pte(mm, START)
     lab.rss(mm, "anon", 0)
 
 
 def test_a_poisoned_page_leaves_an_entry_that_kills_and_its_count_goes(lab, rmap, anon):
-    mm, _vma, page = anon
+    mm, vma, page = anon
     lab.get_page(page)
     lab.flags(page, set=1 << 23)
     lab.lock_page(page)
     assert rmap.try_to_unmap(page, TTU.UNMAP | TTU.IGNORE_ACCESS) is Swap.SUCCESS
     assert lab.get_pte(mm, START).kind == "hwpoison" and lab.rss(mm, "anon") == 0
+    assert vma.smaps()["Swap"] == 4  # as of a page under migration
     lab.unlock_page(page)
     lab.flags(page, clear=1 << 23)
 
