@@ -109,6 +109,21 @@ cdef void count_vma(machine* m, vm_area_struct* v, smap_t* s) noexcept nogil:
         va = end
 
 
+cdef bint stack_guard_page_start(vm_area_struct* v) noexcept nogil:
+    """The lowest page of what grows down is not shown, unless it goes on below."""
+    cdef vm_area_struct* below = v.vm_prev
+    if not v.vm_flags & VM_GROWSDOWN:
+        return False
+    return below == NULL or not below.vm_flags & VM_GROWSDOWN or below.vm_end != v.vm_start
+
+
+cdef str anonymous_name(vm_area_struct* v):
+    if v.vm_start <= v.vm_mm.brk and v.vm_end >= v.vm_mm.start_brk:
+        return "[heap]"
+    top = v.vm_mm.start_stack           # 0: no exec yet
+    return "[stack]" if top and v.vm_start <= top and v.vm_end >= top else ""
+
+
 cdef class Vma:
     """A mapping of a process: ``start``, ``end`` as mmap gave them; ``vm_*`` and the rest show the VMA as it is now."""
 
@@ -198,9 +213,10 @@ cdef class Vma:
         cdef vm_area_struct* v = self.v()
         offset = v.vm_pgoff << self.machine.m.page_shift if v.vm_file != NULL else 0
         ino = v.vm_file.ino if v.vm_file != NULL else 0
-        name = file_handle(self.machine, v.vm_file).name if v.vm_file != NULL else ""
+        name = file_handle(self.machine, v.vm_file).name if v.vm_file != NULL else anonymous_name(v)
         letters += "s" if flags & VmFlag.MAYSHARE else "p"
-        return f"{v.vm_start:08x}-{v.vm_end:08x} {letters} {offset:08x} 00:00 {ino} {name}".rstrip()
+        start = v.vm_start + (<uint64_t>stack_guard_page_start(v) << self.machine.m.page_shift)
+        return f"{start:08x}-{v.vm_end:08x} {letters} {offset:08x} 00:00 {ino} {name}".rstrip()
 
     def __eq__(self, other):
         return isinstance(other, Vma) and (<Vma>other).machine is self.machine and (<Vma>other).serial == self.serial

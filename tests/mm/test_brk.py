@@ -43,6 +43,7 @@ def test_the_heap_grows_in_place_and_shrinks(m, init):
     assert init.brk(start + 3 * m.page_size) == start + 3 * m.page_size
     assert init.brk(start + 5 * m.page_size + 1) == start + 5 * m.page_size + 1
     assert [(v.start, v.end) for v in init.maps()] == [(start, start + 6 * m.page_size)]
+    assert str(init.maps()[0]).endswith("rw-p 00000000 00:00 0 [heap]")
     init.write(start + 5 * m.page_size)
     assert init.brk(start + m.page_size) == start + m.page_size
     assert init.rss["anon"] == 0

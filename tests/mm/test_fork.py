@@ -193,6 +193,17 @@ def test_exec_replaces_everything_with_a_stack(m, init):
     assert init.rss == {"file": 0, "anon": 1, "swap": 0}
 
 
+def test_maps_hides_the_guard_page_of_a_stack_and_names_it(m, init):
+    init.exec()
+    (stack,) = init.maps()
+    assert str(stack) == f"{stack.vm_start + m.page_size:08x}-{stack.vm_end:08x} rw-p 00000000 00:00 0 [stack]"
+    init.mprotect(stack.vm_start + 4 * m.page_size, m.page_size, "r")
+    lower, middle, upper = init.maps()
+    assert str(lower).startswith(f"{lower.vm_start + m.page_size:08x}-")
+    assert [str(v).split("-")[0] for v in (middle, upper)] == [f"{v.vm_start:08x}" for v in (middle, upper)]
+    assert [str(v).endswith("[stack]") for v in init.maps()] == [False, False, True]
+
+
 def test_exec_keeps_the_pid_and_the_faults_so_far(m, init):
     mmap(init, 0, 4)
     init.write(BASE)
