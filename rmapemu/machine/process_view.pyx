@@ -79,14 +79,14 @@ cdef class ProcessView:
 
     @property
     def status(self):
-        """dict: the memory lines of /proc/PID/status, in kB."""
+        """dict: the memory lines of /proc/PID/status, in kB, in its order. No code is loaded, so all that is executable is VmLib."""
         cdef mm_struct* mm = self.mm()
         cdef machine* m = self.machine.m
         cdef uint64_t rss = <uint64_t>(mm.rss_stat[MM_FILEPAGES] + mm.rss_stat[MM_ANONPAGES])
         pages = {
-            "VmPeak": max(mm.hiwater_vm, mm.total_vm), "VmSize": mm.total_vm, "VmLck": mm.locked_vm,
+            "VmPeak": max(mm.hiwater_vm, mm.total_vm), "VmSize": mm.total_vm, "VmLck": mm.locked_vm, "VmPin": 0,
             "VmHWM": max(mm.hiwater_rss, rss), "VmRSS": rss, "VmData": mm.total_vm - mm.shared_vm - mm.stack_vm,
-            "VmStk": mm.stack_vm, "VmExe": mm.exec_vm, "VmLib": 0, "VmSwap": mm.rss_stat[MM_SWAPENTS],
+            "VmStk": mm.stack_vm, "VmExe": 0, "VmLib": mm.exec_vm, "VmPTE": 0, "VmSwap": mm.rss_stat[MM_SWAPENTS],
         }
         kb = {name: n << (m.page_shift - 10) for name, n in pages.items()}
         return kb | {"VmPTE": mm.hw.nr_ptes * m.hw.fmt.level[0].table_bytes >> 10}

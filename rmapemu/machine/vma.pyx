@@ -202,7 +202,8 @@ cdef class Vma:
         sizes = {
             "Size": (v.vm_end - v.vm_start) >> m.page_shift, "Rss": s.rss, "Pss": 0, "Shared_Clean": s.shared_clean,
             "Shared_Dirty": s.shared_dirty, "Private_Clean": s.private_clean, "Private_Dirty": s.private_dirty,
-            "Referenced": s.referenced, "Anonymous": s.anonymous, "Swap": s.swap, "KernelPageSize": 1, "MMUPageSize": 1,
+            "Referenced": s.referenced, "Anonymous": s.anonymous, "AnonHugePages": 0, "Swap": s.swap,
+            "KernelPageSize": 1, "MMUPageSize": 1,
         }
         kilobytes = {name: int(pages * kb) for name, pages in sizes.items()}
         return kilobytes | {"Pss": pss, "Locked": pss if v.vm_flags & VM_LOCKED else 0}

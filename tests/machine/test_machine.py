@@ -181,6 +181,16 @@ def test_status_and_smaps_count_what_is_resident(machine):
     assert [m.process.pid for m in process.page_at(heap.start).mappers()] == [1, 2]
 
 
+def test_status_and_smaps_have_the_lines_of_v3_2_in_their_order(machine):
+    process, _ = fill(machine)
+    names = ["VmPeak", "VmSize", "VmLck", "VmPin", "VmHWM", "VmRSS", "VmData", "VmStk", "VmExe", "VmLib", "VmPTE", "VmSwap"]
+    assert list(process.status) == names
+    assert list(process.maps()[0].smaps()) == [
+        "Size", "Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty", "Referenced", "Anonymous",
+        "AnonHugePages", "Swap", "KernelPageSize", "MMUPageSize", "Locked",
+    ]  # fmt: skip
+
+
 def test_meminfo_adds_up(machine):
     fill(machine)
     info, stat = machine.meminfo(), machine.vmstat

@@ -191,9 +191,9 @@ def test_executable_file_pages_are_counted_apart(m, init):
     area = init.mmap(4 * m.page_size, "r", file=m.file(4 * m.page_size))
     init.mprotect(area.start, 2 * m.page_size, "rx")
     kb = m.page_size >> 10
-    assert init.status["VmExe"] == 2 * kb
+    assert init.status["VmLib"] == 2 * kb
     init.mprotect(area.start, 2 * m.page_size, "rwx")
-    assert init.status["VmExe"] == 0
+    assert init.status["VmLib"] == 0
 
 
 def test_mprotect_makes_no_entry_young(m, init, heap):
