@@ -103,6 +103,8 @@ cdef struct hw_ops:
     uint64_t* (*find_pmd)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # level-1 entry; NULL: no table of it
     uint64_t* (*make_pte)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil   # pte_alloc_map: NULL is -ENOMEM
     uint64_t* (*make_pmd)(hw_t* h, addr_space* s, uint64_t va) noexcept nogil
+    # fork, pud_alloc and pmd_alloc: the tables above the leaf's that s has on the way to va are made in d. 0, -ENOMEM
+    int (*copy_upper)(hw_t* h, addr_space* d, addr_space* s, uint64_t va) noexcept nogil
     # __page_check_address without its lock: the entry that is present and maps pfn, else NULL. c may be NULL.
     # *seen says how far it came (SEEN_*): whether the kernel would have taken the page table lock depends on it.
     uint64_t* (*check_address)(hw_t* h, addr_space* s, uint64_t va, uint32_t pfn, leaf_cache* c, int* seen) noexcept nogil

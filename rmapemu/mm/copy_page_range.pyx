@@ -92,17 +92,22 @@ cdef int copy_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* 
     cdef uint64_t leaf_bytes = <uint64_t>1 << m.hw.fmt.level[1].shift
     cdef uint64_t table_bytes = leaf_bytes << m.hw.fmt.level[1].index_bits
     cdef uint64_t va = vma.vm_start
+    cdef uint64_t made = ~<uint64_t>0       # where the child has the upper tables that the parent has
     cdef uint64_t end
+    cdef bint has_pmd
     while va < vma.vm_end:
-        if m.hw.ops.find_pmd(&m.hw, &src.hw, va) == NULL:
-            va = (va | (table_bytes - 1)) + 1
-        else:
-            end = (va | (leaf_bytes - 1)) + 1
-            if end > vma.vm_end:
-                end = vma.vm_end
-            if m.hw.ops.find_pte(&m.hw, &src.hw, va) != NULL and copy_pte_range(m, dst, src, vma, va, end):
+        has_pmd = m.hw.ops.find_pmd(&m.hw, &src.hw, va) != NULL
+        if has_pmd and m.hw.ops.find_pte(&m.hw, &src.hw, va) != NULL:
+            end = min((va | (leaf_bytes - 1)) + 1, vma.vm_end)
+            if copy_pte_range(m, dst, src, vma, va, end):
                 return -ENOMEM
-            va = end
+        else:
+            # nothing to copy below, but pud_alloc and pmd_alloc come before anyone looks
+            if va & ~(table_bytes - 1) != made and m.hw.ops.copy_upper(&m.hw, &dst.hw, &src.hw, va):
+                return -ENOMEM
+            end = min((va | (leaf_bytes - 1)) + 1, vma.vm_end) if has_pmd else (va | (table_bytes - 1)) + 1
+        made = va & ~(table_bytes - 1)
+        va = end
         if va == 0:
             break
     return 0

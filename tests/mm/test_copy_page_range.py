@@ -4,6 +4,7 @@
 import pytest
 
 from rmapemu import Machine
+from rmapemu.machine.enums import PageFlag
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def init(m):
 
 def pages(m, area, n):
     return [area.start + i * m.page_size for i in range(n)]
+
+
+def tables(m):
+    """Frames that hold tables."""
+    return sum(PageFlag.table in PageFlag(int(bits)) for bits in m.mem_map["flags"])
 
 
 def test_every_entry_of_a_private_area_is_shared_and_protected(m, init):
@@ -40,6 +46,23 @@ def test_the_childs_entries_are_old(m, init):
     if m.arch == "x86_64":
         assert init.pte_at(area.start).young
         assert not child.pte_at(area.start).young
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_the_child_gets_the_upper_tables_of_an_area_whose_leaf_tables_are_gone(m, init, level):
+    """pud_alloc and pmd_alloc come before the parent's entry is looked at."""
+    fmt = m.backend.format
+    if level > fmt.levels - 2:
+        pytest.skip("the table above is the top one, which a process always has")
+    top_only = tables(m)
+    span = 1 << fmt.level[level].shift
+    area = init.mmap(2 * span, flags="private|anonymous|noreserve", addr=4 * span, fixed=True)
+    init.write(area.start + span)
+    init.munmap(area.start + span, span)  # its own tables go with it; those above serve the rest of the area
+    before = tables(m)
+    assert before > top_only
+    init.fork()
+    assert tables(m) == 2 * before
 
 
 def test_a_file_mapping_without_copies_is_left_to_the_childs_faults(m, init):

@@ -14,6 +14,7 @@ cdef void fill_ops(hw_ops* o) noexcept nogil:
     o.find_pmd = find_pmd
     o.make_pte = make_pte
     o.make_pmd = make_pmd
+    o.copy_upper = copy_upper
     o.check_address = check_address
     o.referenced = referenced
     o.referenced_walk = referenced_walk

@@ -93,6 +93,15 @@ cdef uint64_t* make_pte(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
 cdef uint64_t* make_pmd(hw_t* h, addr_space* s, uint64_t va) noexcept nogil:
     return make_entry(FMT(h), h, s, va, 1)
 
+# Tables of d above the leaf level, as far down as s has them on the way to va: 0, -ENOMEM.
+cdef int copy_upper(hw_t* h, addr_space* d, addr_space* s, uint64_t va) noexcept nogil:
+    cdef const pt_format* f = FMT(h)
+    cdef int level
+    if va >= s.asce_limit:
+        return 0
+    descend(f, h, s, va, 1, False, &level)
+    return 0 if make_entry(f, h, d, va, level) != NULL else -ENOMEM
+
 # Frees the tables below the entries [va, end) of one table of `level`, and of each what lies wholly in [floor, ceiling):
 # what lies between the neighbouring VMAs. A ceiling of 0 is the end of the address space.
 cdef void free_below(const pt_format* f, hw_t* h, addr_space* s, uint64_t table_pa, int level, uint64_t va, uint64_t end,
