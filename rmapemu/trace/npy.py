@@ -8,6 +8,7 @@ gives an error and no SIGBUS, and so that it may come through a pipe or compress
 from __future__ import annotations
 
 from collections.abc import Iterator
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,8 @@ def _header(source: Source) -> tuple[int, np.dtype]:
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, _fortran, dtype = read(source.stream)
         check_addresses(np.broadcast_to(np.empty((), dtype), shape))
-    except (ValueError, TypeError, SyntaxError, MemoryError, OverflowError, RecursionError) as error:
+    # numpy evaluates the header, and tokenizes what it cannot evaluate
+    except (ValueError, TypeError, SyntaxError, TokenError, MemoryError, OverflowError, RecursionError) as error:
         raise source.error("header", "a .npy file with one array of unsigned integers", error) from error
     return int(shape[0]), dtype
 

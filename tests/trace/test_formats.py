@@ -85,6 +85,13 @@ def test_npy_files_of_something_else_are_refused(put, array):
         list(open_trace(put("a.npy", npy_bytes(array))))
 
 
+@pytest.mark.parametrize("text", [b"{'descr': '<u8', 'shape': (3,", b"{'shape': (3,)}", b"[1, 2, 3]", b"}", b"\x80", b"9" * 5000])
+def test_npy_files_whose_header_is_no_header_are_refused(put, text):
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with pytest.raises(TraceError, match=r"a.npy: header: expected a .npy file with one array of unsigned integers"):
+        list(open_trace(put("a.npy", content)))
+
+
 def test_a_npy_file_cut_short_says_how_far_it_came(put):
     path = put("a.npy", npy_bytes(np.arange(100, dtype=np.uint64))[:-400])
     with pytest.raises(TraceError, match="expected 100 addresses, found 50"):
