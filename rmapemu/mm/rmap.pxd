@@ -49,12 +49,16 @@ cdef uint64_t page_address_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma)
 cdef uint64_t* huge_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va) noexcept nogil
 cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, uint64_t va, int seen, bint sync) noexcept nogil         # NULL
 
+cdef uint64_t* check_address_waiting(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, bint sync) noexcept nogil
+
 cdef inline uint64_t* page_check_address(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, leaf_cache* c, bint sync) noexcept nogil:
     """__page_check_address: the locked entry (page table lock held), or NULL."""
     cdef uint64_t* pte
     cdef int seen
     if rm_unlikely(PageHuge(m, pfn)):
         return huge_check_address(m, pfn, mm, va)
+    if rm_unlikely(m.nr_held_other != 0):
+        return check_address_waiting(m, pfn, mm, va, sync)
     pte = m.hw.ops.check_address(&m.hw, &mm.hw, va, pfn, c, &seen)
     if rm_unlikely(pte == NULL):
         return entry_not_there(m, mm, va, seen, sync)

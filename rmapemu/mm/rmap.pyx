@@ -54,6 +54,22 @@ cdef uint64_t* entry_not_there(machine* m, mm_struct* mm, uint64_t va, int seen,
     return NULL
 
 
+cdef uint64_t* check_address_waiting(machine* m, uint32_t pfn, mm_struct* mm, uint64_t va, bint sync) noexcept nogil:
+    """__page_check_address where the page table lock may have to be waited for: the entry counts as it is when the lock is had."""
+    cdef uint64_t* pte = m.hw.ops.find_pte(&m.hw, &mm.hw, va)
+    if pte == NULL:
+        return NULL
+    m.hw.cost.ptes_examined += 1
+    if not sync and not pte_present(m.hw.fmt, pte[0]):
+        return NULL
+    pte_lock(m, mm, va)
+    if pte_present(m.hw.fmt, pte[0]) and pte_pfn(m.hw.fmt, pte[0]) == pfn:
+        m.hw.cost.ptes_matched += 1
+        return pte
+    pte_unlock(m, mm)
+    return NULL
+
+
 cdef int page_mapped_in_vma(machine* m, uint32_t pfn, vm_area_struct* vma) noexcept nogil:
     cdef uint64_t va = vma_address(m, pfn, vma)
     if va == <uint64_t>VMA_EFAULT:

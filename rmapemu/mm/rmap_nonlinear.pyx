@@ -34,10 +34,10 @@ cdef void cluster_mlock(machine* m, uint32_t pfn, uint32_t check_pfn) noexcept n
 
 cdef void cluster_unmap(machine* m, vm_area_struct* vma, uint64_t va, uint64_t* pte, uint32_t pfn) noexcept nogil:
     cdef mm_struct* mm = vma.vm_mm
-    cdef uint64_t index = m.pages[pfn].index
-    cdef uint64_t pteval
+    cdef uint64_t index, pteval
     m.hw.cost.cache_flush_page += 1
     pteval = ptep_clear_flush_notify(m, mm, va, pte)
+    index = m.pages[pfn].index
     # an entry off its linear place remembers which page of the file it was
     if index != linear_page_index(m, vma, va):
         m.hw.ops.set_pte(&m.hw, &mm.hw, va, pte, pgoff_to_pte(m.hw.fmt, index))

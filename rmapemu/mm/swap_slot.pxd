@@ -81,10 +81,13 @@ cdef inline bint swap_count_has_room(uint8_t byte) noexcept nogil:
     return byte != 0 and (byte & ~<uint8_t>SWAP_HAS_CACHE) < SWAP_MAP_MAX
 
 cdef inline int __swap_duplicate(machine* m, uint64_t entry, uint8_t usage) noexcept nogil:
-    cdef swap_info_struct* si = slot_area(m, entry)
-    if rm_unlikely(si == NULL):
+    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
+    if rm_unlikely(swp_type(entry) >= m.nr_swapfiles):
         return -EINVAL
     leaf_lock(m, LOCK_SWAP)
+    # unlike swap_info_get, the offset is looked at under the lock
+    if rm_unlikely(swp_offset(entry) >= si.max):
+        return -EINVAL
     return count_up(si, <uint32_t>swp_offset(entry), usage)
 
 cdef inline int swapcache_prepare(machine* m, uint64_t entry) noexcept nogil:

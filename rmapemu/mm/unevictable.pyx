@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Pages taken off the lists and put back, and those that reclaim must leave alone: mlocked, or of a file locked in memory.
 # Kernel: mm/vmscan.c (v3.2), page_evictable, isolate_lru_page, putback_lru_page, check_move_unevictable_page.
-# Nobody can unlock a page between the look and the list, so nothing is looked at twice.
+# Nobody can unlock a page between the look and the list, so evictability is not looked at twice.
 from libc.errno cimport EBUSY
 from libc.stdint cimport uint32_t
+from rmapemu.hw.ops cimport rm_unlikely
 from rmapemu.mm.atomic cimport atomic_inc
 from rmapemu.mm.lock cimport *
 from rmapemu.mm.page_alloc cimport put_page
@@ -37,6 +38,10 @@ cdef int isolate_lru_page(machine* m, uint32_t pfn) noexcept nogil:
     if not p.flags & PG_lru:
         return -EBUSY
     spin_lock(m, LOCK_LRU)
+    if rm_unlikely(not p.flags & PG_lru):
+        # it went while the lock was waited for
+        spin_unlock(m, LOCK_LRU)
+        return -EBUSY
     lru = page_lru(p)
     atomic_inc(&p.count)
     p.flags &= ~<uint32_t>PG_lru

@@ -52,13 +52,12 @@ class Where(Link):
             if not self.has_table(mm, va):
                 return None
             self.cost["ptes_examined"] += 1
-            e = self.entry(mm, va)
-            if e.kind != "present" and not sync:
+            if self.entry(mm, va).kind != "present" and not sync:
                 return None
+            self.ptl(mm, va)
+            e = self.entry(mm, va)
         match = e.kind == "present" and e.pfn == pfn
         self.cost["ptes_matched"] += match
-        if not self.huge(self.pages[pfn]):
-            self.ptl(mm, va)
         if not match:
             self.ptl_unlock(mm)
             return None
