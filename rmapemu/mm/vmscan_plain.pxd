@@ -11,7 +11,7 @@ from rmapemu.mm.memory cimport update_hiwater_rss
 from rmapemu.mm.mmlist cimport mmlist_add
 from rmapemu.mm.rmap cimport plain_walks
 from rmapemu.mm.swap_scan cimport get_swap_page, vm_swap_full
-from rmapemu.mm.swap_slot cimport slot_area, swap_count_has_room
+from rmapemu.mm.swap_slot cimport slot_area
 from rmapemu.mm.swap_state cimport __add_to_swap_cache, page_kbytes
 from rmapemu.mm.types cimport *
 from rmapemu.mm.vmscan_page cimport scan_control
@@ -123,7 +123,8 @@ cdef inline int plain_reclaim(machine* m, zone* z, scan_control* sc, uint32_t pf
     if cached:
         entry = private_to_entry(m.pages[pfn].private)
         si = slot_area(m, entry)
-        if rm_unlikely(si == NULL or not swap_count_has_room(si.swap_map[swp_offset(entry)])):
+        # the cache has the slot, and there is room for one more user; a slot that the cache does not have would be a BUG
+        if rm_unlikely(si == NULL or <uint8_t>(si.swap_map[swp_offset(entry)] - SWAP_HAS_CACHE) >= SWAP_MAP_MAX):
             return PLAIN_NOT
     elif rm_unlikely(m.nr_swap_pages <= 0):
         return PLAIN_NOT

@@ -112,6 +112,22 @@ def test_an_active_page_on_an_inactive_list_is_a_bug(arch):
         squeezed_both_ways(arch, on_the_wrong_list)
 
 
+def test_a_slot_that_the_cache_does_not_have_is_a_bug_the_short_way_too(arch):
+    begun = []
+
+    def in_another_ones_slot(m, init, page, va):
+        begun.append(page)
+        m.lab.swapcache(page, 0, 5)
+        m.lab.swap_count(0, 6, 1)
+        m.lab.private(page, (0, 6))
+        yield
+
+    with pytest.raises(KernelBug, match="!has_cache in swap_entry_free"):
+        squeezed_both_ways(arch, in_another_ones_slot)
+    # the short way comes first
+    assert len(begun) == 1
+
+
 def no_such_slot(arch):
     """The entry of a slot beyond the end of a small area."""
     with Machine(arch, "4M", swap="64M") as large:
