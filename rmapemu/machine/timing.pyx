@@ -114,13 +114,12 @@ cdef class Timing:
 
     cdef int check(self, const uint32_t[::1] pfn) except -1:
         """Anonymous pages whose every VMA has a leaf table there, and no lock that someone else holds: nothing below can then unwind."""
-        cdef machine* m
+        cdef machine* m = self.machine.m
         cdef anon_vma_chain* avc
         cdef vm_area_struct* vma
         cdef anon_vma* av
         cdef Py_ssize_t i
         self.machine.usable()
-        m = self.machine.m
         if m.nr_held_other or m.held_mask:
             raise ValueError("the machine: a lock is held")
         for i in range(pfn.shape[0]):
@@ -130,7 +129,8 @@ cdef class Timing:
             avc = av.head
             while avc != NULL:
                 vma = avc.vma
-                if m.hw.ops.find_pte(&m.hw, &vma.vm_mm.hw, vma.vm_start + ((m.pages[pfn[i]].index - vma.vm_pgoff) << m.page_shift)) == NULL:
+                if vma.vm_flags & VM_HUGETLB or m.hw.ops.find_pte(
+                        &m.hw, &vma.vm_mm.hw, vma.vm_start + ((m.pages[pfn[i]].index - vma.vm_pgoff) << m.page_shift)) == NULL:
                     raise ValueError(f"pfn={pfn[i]}: one of its VMAs has no table there")
                 avc = avc.next
         return 0

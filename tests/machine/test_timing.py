@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmapemu import Machine
+from rmapemu import Machine, VmFlag
 from rmapemu.machine.timing import Timing
 
 PAGE = 4096
@@ -72,6 +72,17 @@ def test_a_page_that_is_not_anonymous_is_refused() -> None:
     m = Machine(memory="16M")
     with pytest.raises(ValueError, match="pfn=9: expected a mapped anonymous page"):
         Timing(m).referenced(np.array([9], np.uint32))
+
+
+def test_a_small_page_of_a_hugetlb_vma_is_refused() -> None:
+    m = Machine(memory="16M")
+    vma, page = m.lab.vma(m.lab.mm(), 0x200000, 4, VmFlag.READ | VmFlag.WRITE | VmFlag.HUGETLB), m.lab.page()
+    m.rmap.anon_vma_prepare(vma)
+    m.lab.mapping(page, vma.anon_vma)
+    m.lab.mapcount(page, 1)
+    m.lab.set_pte(vma.process, 0x200000, page)
+    with pytest.raises(ValueError, match="one of its VMAs has no table there"):
+        Timing(m).referenced_batches(np.array([page.pfn], np.uint32))
 
 
 def test_nothing_runs_while_someone_else_holds_a_lock() -> None:
