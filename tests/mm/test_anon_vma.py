@@ -145,3 +145,16 @@ def test_the_last_reference_that_others_had_goes_while_a_lookup_waits_for_the_mu
     assert rmap.page_lock_anon_vma(page) is None
     lab.on_block(None)
     assert ours not in m.dump()["anon_vmas"] and lab.locks_held() == []
+
+
+def test_an_anon_vma_that_is_freed_twice_by_a_lie_leaves_a_state_that_can_be_read(lab, rmap):
+    own, liar = (lab.vma(lab.mm(), 0x200000, 1) for _ in range(2))
+    rmap.anon_vma_prepare(own)
+    serial = own.anon_vma
+    lab.vma_anon_vma(liar, serial)
+    rmap.unlink_anon_vmas(own)
+    # its copy's root is one that is gone
+    copy = lab.vma_dup(liar, lab.mm())
+    rmap.anon_vma_fork(copy, liar)
+    rmap.unlink_anon_vmas(copy)
+    assert serial not in lab.state()["anon_vmas"]
