@@ -225,9 +225,8 @@ cdef inline bint plain_swap_out(machine* m, const page* p) noexcept nogil:
             and page_anon_vma(m, p) != NULL and p.mapcount > 0)
 
 
-cdef int try_to_unmap_linear(machine* m, address_space* mapping, uint32_t pfn, int flags, bint* done) noexcept nogil:
+cdef int try_to_unmap_linear(machine* m, address_space* mapping, uint32_t pfn, uint64_t pgoff, int flags, bint* done) noexcept nogil:
     """The VMAs that map the page where its index says; *done: the nonlinear ones need not be looked at."""
-    cdef uint64_t pgoff = m.pages[pfn].index
     cdef vm_area_struct* vma = vma_prio_tree_first(mapping, pgoff, pgoff)
     cdef uint64_t va
     cdef int ret = SWAP_AGAIN
@@ -245,12 +244,13 @@ cdef int try_to_unmap_linear(machine* m, address_space* mapping, uint32_t pfn, i
 
 cdef int try_to_unmap_file(machine* m, uint32_t pfn, int flags) noexcept nogil:
     cdef address_space* mapping = page_file_mapping(m, &m.pages[pfn])
+    cdef uint64_t pgoff = m.pages[pfn].index    # which VMAs are visited is settled before the lock is had
     cdef bint done = False
     cdef int ret
     if mapping == NULL:
         kernel_bug(m, BUG_OOPS, b"page->mapping", b"try_to_unmap_file")
     i_mmap_lock(m, mapping)
-    ret = try_to_unmap_linear(m, mapping, pfn, flags, &done)
+    ret = try_to_unmap_linear(m, mapping, pfn, pgoff, flags, &done)
     # munlock leaves nonlinear VMAs to reclaim, which recovers PG_mlocked lazily
     if not done and mapping.i_mmap_nonlinear != NULL and (flags & TTU_ACTION_MASK) != TTU_MUNLOCK:
         ret = try_to_unmap_nonlinear(m, mapping, pfn, ret)

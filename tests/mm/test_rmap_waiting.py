@@ -102,3 +102,14 @@ def test_a_nonlinear_entry_remembers_the_index_that_its_page_has_when_it_is_gone
     lab.notifier(vma.process, invalidate_page=lambda *_: lab.index(page, 11))
     rmap.try_to_unmap_cluster(0, 1, vma)
     assert lab.get_pte(vma.process, START).pgoff == 11
+
+
+def test_the_vmas_of_a_file_page_are_those_of_its_index_before_the_wait(m, lab, rmap):
+    file = lab.file(64)
+    lab.vma(lab.mm(), START, 4, RW | VmFlag.SHARED, 0, file)
+    page = locked(m, lab.file_page(file, 1))
+    lab.mapcount(page, 1)
+    let_go(m, "i_mmap_mutex", [file], lambda: lab.index(page, 9))
+    with m.measure() as cost:
+        assert rmap.try_to_unmap(page) is Swap.AGAIN
+    assert (cost.vmas_visited, cost.ptes_examined) == (1, 0)
