@@ -28,6 +28,15 @@ KIND_WORDS = {
 KIND_VARIETY = 1 << 10  # distinct spellings of a kind in one block, before it is called no column of kinds
 
 
+def check_names(wanted: Mapping[str, str]) -> None:
+    """Raise TypeError or ValueError for a key that is none of our columns, or a value that can be no column's name."""
+    for ours, theirs in wanted.items():
+        if not isinstance(ours, str) or not isinstance(theirs, str):
+            raise TypeError(f"columns: expected names, such as {{'address': 'va'}}, found {{{ours!r}: {theirs!r}}}")
+        if ours not in DTYPES:
+            raise ValueError(f"columns: no column of ours is called {ours!r}{near(ours, DTYPES)}")
+
+
 class Columns:
     """Our columns in one file: `names[ours]` is the file's column, for those that it has; `hex` those in bare hex."""
 
@@ -37,11 +46,6 @@ class Columns:
         self.hex: set[str] = set()
         self.rows = 0
         given = dict(wanted or {})
-        for ours in given:
-            if not isinstance(ours, str) or not isinstance(given[ours], str):
-                raise TypeError(f"columns: expected names, such as {{'address': 'va'}}, found {{{ours!r}: {given[ours]!r}}}")
-            if ours not in DTYPES:
-                raise ValueError(f"columns: no column of ours is called {ours!r}{near(ours, DTYPES)}")
         for ours in DTYPES:
             theirs = given.get(ours, ours)
             if theirs not in present and theirs.endswith(":hex"):

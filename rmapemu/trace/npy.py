@@ -104,10 +104,11 @@ def _header(source: Source) -> tuple[int, np.dtype]:
         version = npy_format.read_magic(source.stream)
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, _fortran, dtype = read(source.stream)
-        check_addresses(np.broadcast_to(np.empty((), dtype), shape))
     # numpy evaluates the header, and tokenizes what it cannot evaluate
     except (ValueError, TypeError, SyntaxError, TokenError, MemoryError, OverflowError, RecursionError) as error:
         raise source.error("header", "a .npy file with one array of unsigned integers", error) from error
+    if dtype.kind != "u" or len(shape) != 1:
+        raise source.error("header", "one array of unsigned integers in one dimension", f"{dtype}, shape {shape}")
     return int(shape[0]), dtype
 
 

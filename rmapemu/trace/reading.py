@@ -17,6 +17,7 @@ import numpy as np
 from rmapemu.errors import TraceError
 from rmapemu.trace import registry
 from rmapemu.trace.base import DEFAULT_BATCH, KIND_EXEC, Batch, Options, TraceStats, check_batch, near
+from rmapemu.trace.columns import check_names
 from rmapemu.trace.npy import ArraySource, Writes, read_array
 from rmapemu.trace.shipped import demo_trace
 from rmapemu.trace.source import Source, open_source
@@ -149,6 +150,7 @@ def open_trace(
         raise TypeError(f"batch: expected a number of accesses, found {type(batch).__name__}")
     if not 1 <= batch <= 1 << 28:
         raise ValueError(f"batch: expected 1 to {1 << 28} accesses, found {batch}")
+    check_names(dict(columns or {}))
     options = Options(int(batch), columns, write, instructions)
     if isinstance(source, np.ndarray):
         return Trace(lambda: _open_array(source, options), options)

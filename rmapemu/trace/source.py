@@ -53,11 +53,16 @@ class _Counted(io.RawIOBase):
         """`count` bytes, fewer only at the end (readinto gives what is there, as a pipe does)."""
         if count < 0:
             return self.readall()
-        buffer = bytearray(count)
+        buffer = bytearray(min(count, HEAD_BYTES))
         got = 0
-        with memoryview(buffer) as view:
-            while got < count and (part := self.readinto(view[got:])):
-                got += part
+        while got < count:
+            if got == len(buffer):  # as much again as has come: a header that is wrong may ask for gigabytes
+                buffer.extend(bytes(min(got, count - got)))
+            with memoryview(buffer) as view:
+                part = self.readinto(view[got:])
+            if not part:
+                break
+            got += part
         return bytes(buffer[:got])
 
     def peek(self, count: int) -> bytes:
