@@ -63,7 +63,8 @@ def record(
     the bytes of the file so far. level: of zstd. env, cwd: the program's, if not ours.
     A program that fails leaves a trace all the same: see `status`.
     On an error or Ctrl-C the program is killed and nothing is left of the file.
-    Raises ToolMissing without valgrind, FileNotFoundError without the program, OSError (a full disk), TraceError.
+    Raises ToolMissing without valgrind, FileNotFoundError without the program, PermissionError where it cannot be
+    executed, OSError (a full disk), TraceError.
     """
     command = _command(argv)
     began = perf_counter()
@@ -84,6 +85,8 @@ def _command(argv: Sequence[str]) -> list[str]:
     if valgrind is None:
         raise ToolMissing(errno.ENOENT, "recording needs valgrind, which is not installed", "valgrind")
     program = shutil.which(argv[0])
+    if program is None and os.path.dirname(argv[0]) and os.path.exists(argv[0]):
+        raise PermissionError(errno.EACCES, "not an executable file", argv[0])
     if program is None:
         raise FileNotFoundError(errno.ENOENT, "no such program", argv[0])
     return [valgrind, *OPTIONS, program, *argv[1:]]

@@ -43,11 +43,19 @@ def test_a_program_that_is_killed_is_named_with_its_signal(tmp_path):
 
 
 @needs_valgrind
-@pytest.mark.parametrize("argv", [["no-such-program"], ["/etc/passwd"]])
-def test_what_cannot_be_run_is_one_line_and_status_2(tmp_path, argv):
-    result = run("record", "-o", tmp_path / "t.parquet", "--", *argv)
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("no-such-program", "no such program"),
+        ("/no/such/program", "no such program"),
+        ("/etc/passwd", "not an executable file"),
+        ("/etc", "not an executable file"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_status_2(tmp_path, program, why):
+    result = run("record", "-o", tmp_path / "t.parquet", "--", program)
     assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1
+    assert result.stderr == f"rmapemu: {program}: {why}\n"
     assert os.listdir(tmp_path) == []
 
 
