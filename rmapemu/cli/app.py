@@ -19,6 +19,8 @@ from rmapemu.errors import KernelBug, RmapemuError
 
 INPUT_ERRORS = (ValueError, TypeError, OSError, RmapemuError)
 
+NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""Nothing was asked for, and the help is the answer; click before 8.2 prints it by itself."""
 
 COMMANDS = {
     "arch": "rmapemu.cli.arch:arch",
@@ -66,6 +68,9 @@ class OneLineErrors(click.Group):
             return error.exit_code
         if isinstance(error, (KeyboardInterrupt, click.Abort)):
             return say("interrupted; nothing was written")
+        if isinstance(error, NO_ARGUMENTS):
+            click.echo(error.ctx.get_help(), err=True)
+            return 2
         if isinstance(error, click.ClickException):
             context = getattr(error, "ctx", None)
             hint = f" (see '{context.command_path} --help')" if context is not None else ""

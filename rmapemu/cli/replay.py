@@ -87,9 +87,10 @@ def replay(
 
 def _knob(text: str) -> tuple[str, int]:
     name, _, value = text.partition("=")
-    if not value.isdigit():
-        raise ValueError(f"--sysctl {text}: expected NAME=VALUE with a number, such as page-cluster=0")
-    return name, int(value)
+    try:
+        return name, int(value)
+    except ValueError:
+        raise ValueError(f"--sysctl {text}: expected NAME=VALUE with a number, such as page-cluster=0") from None
 
 
 def _column(text: str) -> tuple[str, str]:

@@ -73,6 +73,12 @@ def test_every_help_has_an_example(command):
     assert f"    rmapemu {' '.join(command)}".rstrip() in result.stdout.replace("\n  rmapemu", "\n    rmapemu")
 
 
+@pytest.mark.parametrize("command", [[], ["arch"]])
+def test_a_command_that_lacks_its_command_is_answered_with_the_help(command):
+    child = subprocess.run([*COMMAND, *command], capture_output=True, text=True)
+    assert (child.returncode, child.stdout + child.stderr) == (2, run(*command, "--help").stdout)
+
+
 def test_archs_and_policies_stand_side_by_side(rw):
     result = run("replay", rw, "--frames", 20, "--arch", "x86_64", "--arch", "s390", "--reclaim", "lru", "--reclaim", "fifo")
     assert result.exit_code == 0, result.output
@@ -177,6 +183,7 @@ def test_arch_list_names_the_archs():
         (["replay", "{rw}", "--sysctl", "swapiness=3"], "swappiness"),
         (["replay", "{rw}", "--sysctl", "page-clutser=3"], "did you mean 'page-cluster'? (known: swappiness"),
         (["replay", "{rw}", "--sysctl", "page-cluster=99"], "page-cluster=99: expected 0 to 31"),
+        (["replay", "{rw}", "--sysctl", "swappiness=-1"], "swappiness=-1: expected 0 to 100"),
         (["replay", "{rw}", "--sysctl", "=1"], "no sysctl '' (known: swappiness"),
         (["replay", "{rw}", "--column", "address"], "OURS=THEIRS"),
         (["replay", "{rw}", "--column", "address=va"], "for csv and parquet"),
