@@ -82,7 +82,7 @@ def plan(
     if own < LEAST_FRAMES:
         share = f", {-(-100 * LEAST_FRAMES // found.touched_pages)}% of the {found.touched_pages} that are touched"
         raise ValueError(
-            f"memory: the least that runs is {LEAST_FRAMES * page_bytes} bytes ({LEAST_FRAMES} pages{share}), found {own} pages"
+            f"memory: the least that runs is {LEAST_FRAMES * page_bytes} bytes ({LEAST_FRAMES} pages{share}), found {own}"
         )
     tables = sum(backend.table_frames(process.pages) for process in found.processes)
     total = max(LEAST_MACHINE, total_frames(own, tables + RESERVED_FRAMES, found.page_shift, min_free_kbytes))

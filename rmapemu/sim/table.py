@@ -45,8 +45,7 @@ def _bytes(value: float) -> str:
 
 def _memory(r: Result) -> str:
     s = r.setup
-    kind = "frames, exactly" if s.exact_frames else "frames"
-    return f"{s.frames:,} {kind}"
+    return _some(s.frames, "frame") + (", exactly" if s.exact_frames else "")
 
 
 def _swap(r: Result) -> str:
@@ -117,9 +116,20 @@ def notes(results: Sequence[Result]) -> list[str]:
     """What has to be said with the numbers."""
     s = results[0].setup
     where = f"in {s.processes} processes" if s.processes > 1 else "in one process"
-    said = [f"{s.mappings} private anonymous mappings {where}, inferred from the touched pages: the trace has none."]
+    said = [f"{_some(s.mappings, 'private anonymous mapping')} {where}, inferred from the touched pages: the trace has none."]
     if s.only_read_pages and not s.exact_frames:
-        said.append(f"{s.only_read_pages:,} touched pages are never written: they map the zero page and take no memory.")
+        one, many = "is never written: it maps the zero page and takes", "are never written: they map the zero page and take"
+        said.append(f"{_some(s.only_read_pages, 'touched page')} {one if s.only_read_pages == 1 else many} no memory.")
     if s.skipped_lines:
-        said.append(f"{s.skipped_lines:,} lines of the trace are no accesses and were skipped.")
+        one, many = "is no access and was", "are no accesses and were"
+        said.append(f"{_some(s.skipped_lines, 'line')} of the trace {one if s.skipped_lines == 1 else many} skipped.")
     return said
+
+
+def _some(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> _some(1, "page"), _some(2000, "page")
+    ('1 page', '2,000 pages')
+    """
+    return f"{number:,} {what}{'s' if number != 1 else ''}"

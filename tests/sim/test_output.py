@@ -11,12 +11,22 @@ from pyarrow import parquet as pq
 
 import rmapemu
 from rmapemu.sim.output import whole_file
+from rmapemu.sim.table import notes
 
 
 @pytest.fixture
 def result(arch):
     va = np.tile(np.arange(100, dtype=np.uint64) * 4096, 3)
     return rmapemu.replay(va, write=True, frames=50, arch=arch, reclaim="lru")
+
+
+def test_one_of_anything_is_said_as_one(arch):
+    one = rmapemu.replay(np.array([4096], np.uint64), arch=arch)
+    assert notes([one]) == [
+        "1 private anonymous mapping in one process, inferred from the touched pages: the trace has none.",
+        "1 touched page is never written: it maps the zero page and takes no memory.",
+    ]
+    assert "1 frame, exactly" in rmapemu.replay(np.array([4096], np.uint64), frames=1, arch=arch).table()
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
