@@ -7,12 +7,14 @@ One process is recorded: lackey does not print which process a line is of, so a 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import select
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
@@ -113,7 +115,9 @@ def _recording(command: list[str], out: TraceWriter, instructions: bool, env: An
                 yield 0
             yield child.wait()
         except BaseException:
-            child.kill()
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
             raise
         finally:
             child.wait()
@@ -129,6 +133,11 @@ def _widen(pipe: io.FileIO) -> None:
         return
 
 
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """As child.poll(), and child.kill(), would ask, which hold a lock when Ctrl-C strikes them, for which wait() then waits for ever."""
+    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 class _Log(io.RawIOBase):
     """The pipe until the program has ended, also where a daemon that it left behind still holds the other end."""
 
@@ -142,7 +151,7 @@ class _Log(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         while True:
-            ended = self._child.poll() is not None
+            ended = _has_ended(self._child)
             ready, _, _ = select.select([self._pipe], [], [], 0 if ended else PATIENCE_SECONDS)
             if ready:
                 return self._pipe.readinto(buffer) or 0

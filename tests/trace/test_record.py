@@ -96,6 +96,21 @@ def test_ctrl_c_kills_the_program_and_leaves_the_file_that_was_there(tmp_path):
         os.killpg(child.pid, 0)
 
 
+@valgrind
+def test_ctrl_c_holds_no_lock_that_the_end_waits_for(tmp_path, monkeypatch):
+    def struck(child):
+        child._waitpid_lock.acquire()
+        raise KeyboardInterrupt
+
+    def ctrl_c(accesses, seconds, size):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "poll", struck)
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path / "t.parquet", ["sh", "-c", "while :; do :; done"], progress=ctrl_c)
+    assert os.listdir(tmp_path) == []
+
+
 def wait_until(condition):
     end = time.monotonic() + 60
     while not condition() and time.monotonic() < end:
