@@ -47,6 +47,7 @@ class OneLineErrors(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         extra["standalone_mode"] = False
+        _open_what_is_closed()
         try:
             status = super().main(*args, **extra)
             sys.stdout.flush()
@@ -92,7 +93,16 @@ def say(text: str, status: int = 2) -> int:
     return status
 
 
+def _open_what_is_closed() -> None:
+    """`>&-`: nothing is there instead, lest the next file that is opened gets the number of standard output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+
+
 def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:  # files are named where they are written
+        return f"standard output: {error.strerror}"
     if isinstance(error, OSError) and error.strerror and error.errno != errno.ENOMEM:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, OSError) and error.strerror:

@@ -265,6 +265,22 @@ def test_a_reader_that_goes_away_is_no_traceback(rw):
     assert child.stderr == ""
 
 
+def test_closed_standard_files_are_as_if_empty(rw):
+    for how, said in (
+        (f"replay {rw} -m 80% >&- 2>&-", ""),
+        (f"replay {rw} -m 80% 2>&- >&- <&-", ""),
+        ("replay - <&-", "rmapemu: standard input: expected accesses, found an empty file: no accesses\n"),
+    ):
+        child = subprocess.run(["sh", "-c", f"{shlex.join(COMMAND)} {how}"], capture_output=True, text=True)
+        assert (child.returncode, child.stdout, child.stderr) == (2 if said else 0, "", said)
+
+
+def test_a_full_standard_output_is_one_line_and_status_2(rw):
+    with open("/dev/full", "w") as full:
+        child = subprocess.run([*COMMAND, "replay", rw], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (child.returncode, child.stderr) == (2, "rmapemu: standard output: No space left on device\n")
+
+
 def test_the_table_in_the_readme_is_what_the_demo_prints(tree):
     block = (tree / "README.md").read_text().split("```")[1]
     shown = [line.split() for line in block.splitlines()[1:] if line and line[0].isalpha()]
