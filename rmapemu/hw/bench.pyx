@@ -196,17 +196,19 @@ cdef class Mmu:
         """`what` is scan, clear, copy (into space `to`) or protect (which returns a count)."""
         cdef uint64_t old[2048]
         cdef uint16_t at[2048]
-        cdef int n, i
+        cdef int n = 0, i
         cdef const hw_ops* o = self.b.hw.ops
         cdef hw_t* h = &self.b.hw
+        cdef uint64_t* made
         if what == "protect":
             return o.protect_run(h, self.at(space), va, end, prot)
         if what == "scan":
             n = o.scan_run(h, self.at(space), va, end, old, at)
         elif what == "clear":
             n = o.clear_run(h, self.at(space), va, end, old, at)
-        else:
-            n = o.copy_run(h, self.at(to), self.at(space), va, end, cow, shared, old, at)
+        elif o.find_pte(h, self.at(space), va) != NULL:
+            made = o.make_pte(h, self.at(to), va)
+            n = -ENOMEM if made == NULL else o.copy_run(h, made, self.at(space), va, end, cow, shared, old, at)
         return n if n < 0 else [(at[i], old[i]) for i in range(n)]
 
     def free_range(self, uint64_t va, uint64_t end, uint64_t floor=0, uint64_t ceiling=0, int space=0):

@@ -127,13 +127,13 @@ cdef struct hw_ops:
     # update_mmu_cache: nothing where the hardware loads its own TLB
     void (*update_mmu)(hw_t* h, addr_space* s, uint64_t va, uint64_t* pte, int kind) noexcept nogil
     # --- runs inside one leaf table: [va, end) must not cross it. Old entries that were not none come back in old[] with their
-    #     position at[] (pages after va); the return value is how many. -ENOMEM where a table could not be made (copy_run).
+    #     position at[] (pages after va); the return value is how many.
     int (*scan_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* old, uint16_t* at) noexcept nogil
     # entries become none; no flush
     int (*clear_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* old, uint16_t* at) noexcept nogil
-    # fork: entries of s are copied to d; with `cow` present ones are first write-protected in both; copies are old (and clean where
-    # `shared`)
-    int (*copy_run)(hw_t* h, addr_space* d, addr_space* s, uint64_t va, uint64_t end, bint cow, bint shared, uint64_t* old,
+    # fork: entries of s are copied to `to`, the entry of va in the other space (make_pte, which may reclaim: before any lock); with
+    # `cow` present ones are first write-protected in both; copies are old (and clean where `shared`)
+    int (*copy_run)(hw_t* h, uint64_t* to, addr_space* s, uint64_t va, uint64_t end, bint cow, bint shared, uint64_t* old,
                      uint16_t* at) noexcept nogil
     # pte_modify on present ones: how many changed
     int (*protect_run)(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t prot) noexcept nogil

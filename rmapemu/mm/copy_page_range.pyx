@@ -76,16 +76,19 @@ cdef int copy_pte_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_stru
     cdef uint64_t old[RUN_MAX]
     cdef uint16_t at[RUN_MAX]
     cdef int n, done
+    cdef uint64_t* to = m.hw.ops.make_pte(&m.hw, &dst.hw, va)       # before the locks: it may reclaim
+    if to == NULL:
+        return -ENOMEM
     pte_lock(m, dst, va)
     pte_lock_nested(m, src, va)
-    n = m.hw.ops.copy_run(&m.hw, &dst.hw, &src.hw, va, end, is_cow_mapping(vma.vm_flags), (vma.vm_flags & VM_SHARED) != 0, old, at)
+    n = m.hw.ops.copy_run(&m.hw, to, &src.hw, va, end, is_cow_mapping(vma.vm_flags), (vma.vm_flags & VM_SHARED) != 0, old, at)
     done = account_run(m, dst, src, vma, va, old, at, n)
     if done < n:
         # the entries behind were copied but have no references: they go again
         m.hw.ops.clear_run(&m.hw, &dst.hw, va + (<uint64_t>at[done] << m.page_shift), end, old, at)
     pte_unlock(m, src)
     pte_unlock(m, dst)
-    return 0 if n >= 0 and done == n else -ENOMEM
+    return 0 if done == n else -ENOMEM
 
 
 cdef int copy_range(machine* m, mm_struct* dst, mm_struct* src, vm_area_struct* vma) noexcept nogil:

@@ -156,3 +156,16 @@ def test_an_entry_of_a_slot_that_nobody_uses_is_copied_as_if_it_had_been_counted
         m.lab.set_pte(p, area.start)
     m.lab.rss(child, "swap", 0)
     m.lab.set_pte(init, area.start, page)
+
+
+def test_a_leaf_table_of_the_child_may_be_had_by_reclaim_from_both(arch):
+    """The table is allocated before the locks of the two: reclaim takes them for pages that they share."""
+    with Machine(arch=arch, memory="2M", swap="8M") as m:
+        parent = m.spawn("parent")
+        for i in range(1, 61):
+            parent.write(parent.mmap(m.page_size, addr=i << 21, fixed=True).start)      # a leaf table each
+        family = [parent]
+        while not m.vmstat["pswpout"]:
+            family.append(family[-1].fork())
+        m.check()
+        assert sum(process.rss["anon"] + process.rss["swap"] for process in family) == 60 * len(family)

@@ -35,18 +35,14 @@ cdef int clear_run(hw_t* h, addr_space* s, uint64_t va, uint64_t end, uint64_t* 
     h.cost.ptes_written += k
     return k
 
-cdef int copy_run(hw_t* h, addr_space* d, addr_space* s, uint64_t va, uint64_t end, bint cow, bint shared,
+cdef int copy_run(hw_t* h, uint64_t* to, addr_space* s, uint64_t va, uint64_t end, bint cow, bint shared,
                   uint64_t* old, uint16_t* at) noexcept nogil:
     cdef const pt_format* f = FMT(h)
     cdef uint64_t* p = kernel_walk(f, h, s, va, NULL)
-    cdef uint64_t* q
     cdef uint64_t e
     cdef int i, k = 0, writes = 0, n = run_pages(f, va, end)
     if p == NULL:
         return 0
-    q = make_leaf(f, h, d, va)
-    if q == NULL:
-        return -ENOMEM
     h.cost.ptes_examined += n
     for i in range(n):
         e = p[i]
@@ -63,7 +59,7 @@ cdef int copy_run(hw_t* h, addr_space* d, addr_space* s, uint64_t va, uint64_t e
             if shared:
                 e = pte_mkclean(f, e)
             e = pte_mkold(f, e)
-        q[i] = e
+        to[i] = e
     h.cost.ptes_written += k + writes
     return k
 
