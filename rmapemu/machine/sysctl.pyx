@@ -30,13 +30,15 @@ cdef int64_t op_drop_caches(machine* m, const uint64_t* a) noexcept nogil:
 
 
 cdef class Sysctl:
-    """/proc/sys/vm: ``sysctl.swappiness``, ``sysctl["page-cluster"]``; iteration gives the names.
+    """/proc/sys/vm: ``sysctl.swappiness``, ``sysctl["page-cluster"]``; iteration gives the names, ``dict()`` their values too.
 
     >>> from rmapemu import Machine
     >>> m = Machine(memory="16M")
     >>> m.sysctl.swappiness = 100
     >>> m.sysctl["swappiness"], m.sysctl["page-cluster"]
     (100, 3)
+    >>> dict(m.sysctl)["page-cluster"]
+    3
     """
     cdef Machine machine
 
@@ -78,10 +80,14 @@ cdef class Sysctl:
             raise AttributeError(error.args[0]) from None
 
     def __iter__(self):
-        return iter(SYSCTL)
+        return map(_shown, SYSCTL)
+
+    def keys(self):
+        """The names as /proc/sys/vm has them."""
+        return list(self)
 
     def __dir__(self):
-        return list(SYSCTL)
+        return ["keys", *SYSCTL]
 
     def __repr__(self):
         return "Sysctl(" + ", ".join([f"{name}={self[name]}" for name in SYSCTL]) + ")"

@@ -88,7 +88,11 @@ cdef class MachineView(MachineBase):
         return view(self, self.m.pages, <uint64_t>self.m.nr_frames * sizeof(page), PAGE_DTYPE)
 
     def physical_memory(self, pfn=0, n=None):
-        """Read-only uint8 array of n frames from pfn on (all by default). Only frames that hold page tables have bytes."""
+        """Read-only uint8 array of n frames from pfn on (all by default). Only frames that hold page tables have bytes.
+
+        An entry is 64 bits in the byte order of the computer that this runs on, also where the arch's own is the other (s390):
+        ``physical_memory().view(np.uint64)`` has the entries' values.
+        """
         self.readable()
         first = parse_int(pfn, "pfn")
         many = self.m.nr_frames - first if n is None else parse_int(n, "n")

@@ -91,6 +91,12 @@ def test_mem_map_and_physical_memory_are_read_only_and_live(machine):
     assert table.any() and not table.flags.writeable
 
 
+def test_an_entry_of_physical_memory_has_this_computers_byte_order(machine):
+    process, heap = fill(machine)
+    raw = process.pte_at(heap.start).raw
+    assert raw in machine.physical_memory().view(np.uint64)
+
+
 def test_measure_gives_the_difference(machine):
     process, heap = fill(machine)
     with machine.measure() as cost:
@@ -104,7 +110,7 @@ def test_measure_gives_the_difference(machine):
 def test_sysctl_knows_its_names_and_limits(machine):
     machine.sysctl.swappiness = 10
     machine.sysctl["page-cluster"] = 0
-    assert dict.fromkeys(machine.sysctl)["page_cluster"] is None
+    assert dict(machine.sysctl)["page-cluster"] == machine.sysctl.page_cluster == 0
     with pytest.raises(ValueError, match="swappiness"):
         machine.sysctl.swappiness = 101
     with pytest.raises(AttributeError, match="swappiness"):
