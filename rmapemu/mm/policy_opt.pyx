@@ -8,6 +8,10 @@ from rmapemu.mm.kmem cimport kmalloc
 from rmapemu.mm.types cimport *
 
 
+cdef inline uint64_t never() noexcept nogil:
+    return ~<uint64_t>0
+
+
 cdef inline bint farther(const opt_state* s, uint32_t a, uint32_t b) noexcept nogil:
     return s.at[a].next > s.at[b].next or (s.at[a].next == s.at[b].next and a < b)
 
@@ -42,11 +46,12 @@ cdef void sink(opt_state* s, uint32_t place, uint32_t pfn) noexcept nogil:
 
 
 cdef void added(machine* m, void* state, uint32_t pfn) noexcept nogil:
-    """A page comes because it is wanted now."""
+    """A page comes because it is wanted now; or by swap readahead, of which the future says nothing: that goes first until it is touched.
+    As if wanted now it would never go (20% of the demo's pages: 30 times the faults of exact LRU)."""
     cdef opt_state* s = <opt_state*>state
     if s.at[pfn].place:
         return
-    s.at[pfn].next = s.position
+    s.at[pfn].next = never() if m.pages[pfn].flags & PG_swapcache else s.position
     s.pages += 1
     rise(s, s.pages - 1, pfn)
 
@@ -71,14 +76,18 @@ cdef void removed(machine* m, void* state, uint32_t pfn) noexcept nogil:
 cdef void touched(machine* m, void* state, const uint32_t* pfn, int64_t n) noexcept nogil:
     cdef opt_state* s = <opt_state*>state
     cdef uint64_t next_use
+    cdef bint first
     cdef int64_t i
     for i in range(n):
-        next_use = s.next_use[s.position] if s.position < s.accesses else ~<uint64_t>0
+        next_use = s.next_use[s.position] if s.position < s.accesses else never()
         s.position += 1
-        # the next use only ever moves away: the page rises
         if s.at[pfn[i]].place:
+            first = s.at[pfn[i]].next == never()
             s.at[pfn[i]].next = next_use
-            rise(s, s.at[pfn[i]].place - 1, pfn[i])
+            if first:
+                sink(s, s.at[pfn[i]].place - 1, pfn[i])
+            else:       # the next use only moves away: the page rises
+                rise(s, s.at[pfn[i]].place - 1, pfn[i])
 
 
 cdef int victims(machine* m, void* state, uint32_t* pfn, int n) noexcept nogil:

@@ -74,6 +74,13 @@ def test_a_read_of_untouched_memory_maps_the_zero_page_and_the_first_store_upgra
     assert (result.faults, result.write_upgrades, result.peak_rss_pages) == (2, 1, 1)
 
 
+def test_what_readahead_brings_does_not_crowd_out_what_opt_knows(arch):
+    va = np.random.default_rng(1).zipf(1.2, 20_000).astype(np.uint64) % np.uint64(400) * np.uint64(4096)
+    opt, lru = (rmapemu.replay(va, write=True, memory=0.2, arch=arch, reclaim=name) for name in ("opt", "lru"))
+    assert opt.vmstat["pswpin"] > opt.vmstat["pgmajfault"]
+    assert opt.faults < 0.8 * lru.faults
+
+
 def test_without_page_cluster_only_what_is_wanted_is_swapped_in(arch):
     va, write = mixed(2000, 20_000)
     options = {"write": write, "memory": "10%", "arch": arch}
