@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 from rmapemu.hw.costs cimport costs_t
 from rmapemu.machine.base cimport op_t, trapped, TRAPPED
 from rmapemu.machine.machine cimport Machine
+from rmapemu.machine.objects cimport free_objects
 from rmapemu.mm.types cimport *
 
 from rmapemu.errors import BusyError, GoneError, OutOfMemory
@@ -67,11 +68,8 @@ cdef class Bench:
         cdef kmem_cache* k = &self.machine.m.kmem[KMEM_ANON_VMA]
         cdef anon_vma* first = <anon_vma*>k.base
         cdef uint32_t wanted = parse_int(serial, "anon_vma", 0, 0xffffffff)
-        cdef uint64_t i, at = k.free_head
-        free_ones = set()
-        while at:
-            free_ones.add((at - 1) // sizeof(anon_vma))
-            at = (<uint64_t*>(k.base + at - 1 + k.link_bytes))[0]
+        cdef uint64_t i
+        free_ones = free_objects(k)
         for i in range(1, k.used_bytes // sizeof(anon_vma)):
             if first[i].serial == wanted and i not in free_ones:
                 return &first[i]

@@ -4,7 +4,5 @@ from rmapemu.mm.types cimport *
 
 cdef object mmlist_of(machine* m)
 cdef object lru_of(machine* m, zone* z, int lru)
-cdef object stable_nodes_of(machine* m)
-cdef object anon_vmas_of(machine* m)
 cdef object i_mmap_of(address_space* a)
 cdef object nonlinear_of(address_space* a)

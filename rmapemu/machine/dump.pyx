@@ -8,6 +8,7 @@ import json
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from rmapemu.hw.ops cimport tlb_entry
 from rmapemu.machine.machine cimport Machine
+from rmapemu.machine.objects cimport anon_vmas_of, stable_nodes_of
 from rmapemu.machine.pte cimport decode_pte
 from rmapemu.machine.tables cimport walk_tables
 from rmapemu.mm.kmem cimport kmem_live
@@ -113,22 +114,6 @@ cdef object _group(mem_cgroup* g):
     return {"usage": g.usage, "cache": g.cache, "rss": g.rss, "file_mapped": g.file_mapped, "pgpgin": g.pgpgin, "pgpgout": g.pgpgout}
 
 
-cdef object stable_nodes_of(machine* m):
-    cdef stable_node* nodes = <stable_node*>m.kmem[KMEM_STABLE_NODE].base
-    cdef rmap_item* item
-    cdef uint64_t i
-    found = {}
-    for i in range(1, m.kmem[KMEM_STABLE_NODE].used_bytes // sizeof(stable_node)):
-        items = []
-        item = nodes[i].hlist if nodes[i].kpfn else NULL
-        while item != NULL:
-            items.append([item.serial, item.mm.pid, item.address, item.anon_vma.serial])
-            item = item.next
-        if nodes[i].kpfn:                   # 0: freed
-            found[nodes[i].serial] = {"kpfn": nodes[i].kpfn, "items": items}
-    return found
-
-
 cdef object lru_of(machine* m, zone* z, int lru):
     cdef uint32_t head = z.lru[lru], pfn = m.lru[head].next
     pages = []
@@ -219,28 +204,6 @@ cdef object _tlb(machine* m, mm_struct* mm):
 
 
 # ---------------------------------------------------------------- anon_vmas, files, swap
-cdef object anon_vmas_of(machine* m):
-    cdef kmem_cache* k = &m.kmem[KMEM_ANON_VMA]
-    cdef anon_vma* av = <anon_vma*>k.base
-    cdef anon_vma_chain* avc
-    cdef uint64_t i, at = k.free_head
-    free_ones = set()
-    while at and (at - 1) // sizeof(anon_vma) not in free_ones:     # freed twice, by a lie of the bench, it is a ring
-        free_ones.add((at - 1) // sizeof(anon_vma))
-        at = (<uint64_t*>(k.base + at - 1 + k.link_bytes))[0]
-    found = {}
-    for i in range(1, k.used_bytes // sizeof(anon_vma)):
-        if i in free_ones:
-            continue
-        vmas = []
-        avc = av[i].head
-        while avc != NULL:
-            vmas.append(avc.vma.serial)
-            avc = avc.next
-        found[av[i].serial] = {"root": av[i].root.serial, "refcount": av[i].refcount, "lock": av[i].lock, "vmas": vmas}
-    return found
-
-
 cdef object _files(Machine machine):
     cdef address_space* a = <address_space*>machine.m.kmem[KMEM_MAPPING].base
     cdef uint64_t i

@@ -5,6 +5,7 @@
 from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from rmapemu.machine.lab_pte cimport LabPte
+from rmapemu.machine.objects cimport free_objects
 from rmapemu.machine.page cimport Page
 from rmapemu.machine.process_view cimport address_arg, mm_arg
 from rmapemu.mm.anon_vma cimport get_anon_vma, put_anon_vma
@@ -27,16 +28,6 @@ cdef int64_t op_free(machine* m, const uint64_t* a) noexcept nogil:
         put_anon_vma(m, <anon_vma*>a[2])
     kmem_cache_free(m, <int>a[0], <void*>a[1])
     return 0
-
-
-cdef object free_offsets(kmem_cache* k):
-    """Offsets of the freed objects of an arena."""
-    cdef uint64_t at = k.free_head
-    offsets = set()
-    while at:
-        offsets.add(at - 1)
-        at = (<uint64_t*>(k.base + at - 1 + k.link_bytes))[0]
-    return offsets
 
 
 cdef uint64_t find(kmem_cache* k, uint32_t serial, uint64_t serial_at) noexcept nogil:
@@ -71,7 +62,7 @@ cdef class LabKsm(LabPte):
         cdef kmem_cache* k = &self.machine.m.kmem[KMEM_STABLE_NODE]
         cdef stable_node* first = <stable_node*>k.base
         cdef uint64_t at = find(k, parse_int(serial, "node", 1, 0xffffffff), <uint64_t>(<uint8_t*>&first.serial - k.base))
-        if at == 0 or at in free_offsets(k):
+        if at == 0 or at // k.object_bytes in free_objects(k):
             raise GoneError(f"stable node {serial} is gone, or never was")
         return <stable_node*>(k.base + at)
 
@@ -79,7 +70,7 @@ cdef class LabKsm(LabPte):
         cdef kmem_cache* k = &self.machine.m.kmem[KMEM_RMAP_ITEM]
         cdef rmap_item* first = <rmap_item*>k.base
         cdef uint64_t at = find(k, parse_int(serial, "item", 1, 0xffffffff), <uint64_t>(<uint8_t*>&first.serial - k.base))
-        if at == 0 or at in free_offsets(k):
+        if at == 0 or at // k.object_bytes in free_objects(k):
             raise GoneError(f"rmap_item {serial} is gone, or never was")
         return <rmap_item*>(k.base + at)
 

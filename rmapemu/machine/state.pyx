@@ -3,8 +3,9 @@
 # m.lab.state(): what the reverse map reads and changes, as plain data that can be had and compared thousands of times a second.
 # Kernel: none. Beside m.dump(): flags are numbers, entries are shared Pte objects without their raw bits, tail pages are summed up.
 from libc.stdint cimport uint32_t, uint64_t
-from rmapemu.machine.dump cimport anon_vmas_of, i_mmap_of, lru_of, mmlist_of, nonlinear_of, stable_nodes_of
+from rmapemu.machine.dump cimport i_mmap_of, lru_of, mmlist_of, nonlinear_of
 from rmapemu.machine.machine cimport Machine
+from rmapemu.machine.objects cimport anon_vmas_of, stable_nodes_of
 from rmapemu.machine.pte cimport decode_pte
 from rmapemu.machine.tables cimport walk_tables
 from rmapemu.mm.compound cimport compound_order

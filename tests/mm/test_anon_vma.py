@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import OutOfMemory
+from rmapemu import CheckError, GoneError, OutOfMemory
 from support.lab import START, anon_vma, forked, lists, map_anon
 
 
@@ -147,7 +147,7 @@ def test_the_last_reference_that_others_had_goes_while_a_lookup_waits_for_the_mu
     assert ours not in m.dump()["anon_vmas"] and lab.locks_held() == []
 
 
-def test_an_anon_vma_that_is_freed_twice_by_a_lie_leaves_a_state_that_can_be_read(lab, rmap):
+def test_an_anon_vma_that_is_freed_twice_by_a_lie_leaves_a_state_that_can_be_read(m, lab, rmap):
     own, liar = (lab.vma(lab.mm(), 0x200000, 1) for _ in range(2))
     rmap.anon_vma_prepare(own)
     serial = own.anon_vma
@@ -158,3 +158,7 @@ def test_an_anon_vma_that_is_freed_twice_by_a_lie_leaves_a_state_that_can_be_rea
     rmap.anon_vma_fork(copy, liar)
     rmap.unlink_anon_vmas(copy)
     assert serial not in lab.state()["anon_vmas"]
+    with pytest.raises(GoneError):
+        rmap.get_anon_vma(serial)
+    with pytest.raises(CheckError, match="its anon_vma is not in its chain"):
+        m.check()

@@ -86,7 +86,11 @@ def test_npy_files_of_something_else_are_refused(put, array):
         list(open_trace(put("a.npy", npy_bytes(array))))
 
 
-@pytest.mark.parametrize("header", [b"{'descr': '<u8', (", b"garbage!!!", b"'''", b"[1, 2]", b"\x80", b"9" * 117, b"{'descr': 'no', 'fortran_order': True, 'shape': (3,)}"])
+NO_HEADERS = [b"{'descr': '<u8', (", b"garbage!!!", b"'''", b"[1, 2]", b"\x80", b"9" * 117,
+              b"{'descr': 'no', 'fortran_order': True, 'shape': (3,)}"]
+
+
+@pytest.mark.parametrize("header", NO_HEADERS)
 def test_npy_files_whose_header_describes_no_array_are_refused(put, header):
     whole = npy_bytes(np.arange(3, dtype=np.uint64))
     path = put("a.npy", whole[:10] + header.ljust(117) + b"\n" + whole[128:])
