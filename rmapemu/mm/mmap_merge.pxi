@@ -209,9 +209,13 @@ cdef int __split_vma(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t ad
     return vma_adjust(m, vma, vma.vm_start, addr, vma.vm_pgoff, new)
 
 
-cdef void unsplit_vma(machine* m, vm_area_struct* lower) noexcept nogil:
-    """Undoes a split that served nothing: the caller's second one failed. Nothing is allocated, for both halves have one anon_vma."""
-    vma_adjust(m, lower, lower.vm_start, lower.vm_next.vm_end, lower.vm_pgoff, NULL)
+cdef void unsplit_vma(machine* m, vm_area_struct* vma, vm_area_struct* new) noexcept nogil:
+    """Undoes a split that served nothing: the caller's second one failed. The new half goes, so that vma keeps its place in every list."""
+    cdef uint64_t pgoff = min(vma.vm_pgoff, new.vm_pgoff)
+    vma_unlink_file(m, new)
+    vma_array_remove(vma.vm_mm, new, vma_index(vma.vm_mm, new.vm_start))
+    vma_adjust(m, vma, min(vma.vm_start, new.vm_start), max(vma.vm_end, new.vm_end), pgoff, NULL)
+    swallow_next(m, vma, new)
 
 
 cdef int isolate_range(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t start, uint64_t end) noexcept nogil:
@@ -222,7 +226,7 @@ cdef int isolate_range(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t 
     if end == vma.vm_end or split_vma(m, mm, vma, end, 0) == 0:
         return 0
     if cut:
-        unsplit_vma(m, vma.vm_prev)
+        unsplit_vma(m, vma, vma.vm_prev)
     return -ENOMEM
 
 

@@ -106,7 +106,7 @@ cdef int do_munmap(machine* m, mm_struct* mm, uint64_t start, uint64_t len_bytes
         err = __split_vma(m, mm, last, end, 1)
         if err:
             if cut:
-                unsplit_vma(m, vma)
+                unsplit_vma(m, vma, vma.vm_next)
             return err
     unmap_detached(m, mm, start, end)
     return 0

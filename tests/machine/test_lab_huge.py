@@ -169,6 +169,13 @@ def test_the_index_of_a_hugetlb_page_counts_huge_pages(rmap, hugetlb):
     assert rmap.page_address_in_vma(page, vma) == 2 * HUGE
 
 
+@pytest.mark.parametrize("address", [HUGE - 4096, 3 * HUGE], ids=["before", "behind"])
+def test_a_new_hugetlb_page_outside_of_its_vma_is_a_bug(lab, rmap, hugetlb, address):
+    _mm, vma, _page = hugetlb
+    with pytest.raises(KernelBug, match=r"address < vma->vm_start \|\| address >= vma->vm_end"):
+        rmap.hugepage_add_new_anon_rmap(lab.page("huge"), vma, address)
+
+
 def test_no_counter_knows_a_hugetlb_page(machine, lab, rmap, hugetlb):
     mm, vma, page = hugetlb
     before = machine.vmstat

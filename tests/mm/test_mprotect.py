@@ -202,3 +202,25 @@ def test_mprotect_makes_no_entry_young(m, init, heap):
         child.mprotect(heap.start, 2 * m.page_size, prot)
         assert not any(child.pte_at(heap.start + i * m.page_size).young for i in range(4))
     assert all(init.pte_at(heap.start + i * m.page_size).young for i in range(4)) == (m.arch != "s390")
+
+
+@pytest.mark.parametrize("call", ["mprotect", "mlock", "munmap"])
+@pytest.mark.parametrize("backed", ["by nothing", "by a file"])
+def test_a_range_in_the_middle_that_may_not_be_cut_out_leaves_the_vma_where_it_was(m, init, call, backed):
+    """The second split fails for want of memory: the first is taken back, and the VMA keeps its serial number and its places."""
+    size = m.page_size
+    file = {"file": m.file(8 * size), "flags": "private"} if backed == "by a file" else {}
+    area = init.mmap(8 * size, **file)
+    init.write(area.start)
+    child = init.fork()
+    for process in (init, child):
+        process.mprotect(area.start, size, "r")
+    before = m.dump()
+    m.lab.fail_alloc(2, kind="vm_area_struct")
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        getattr(init, call)(area.start + 3 * size, 2 * size, *["r"] * (call == "mprotect"))
+    after = m.dump()
+    for state in (before, after):
+        del state["processes"][init.pid]["mmap_cache"]      # where find_vma looked last
+    for what in ("anon_vmas", "processes", "pages"):
+        assert after[what] == before[what]

@@ -122,6 +122,14 @@ def test_an_entry_that_is_to_be_waited_for_wants_a_locked_page(m, lab, rmap, fun
     assert caught.value.function == function
 
 
+def test_a_poisoned_file_page_leaves_an_entry_that_kills_too(m, lab, rmap):
+    vma = lab.vma(lab.mm(), START, 4, SHARED, 0, lab.file(4))
+    page = locked(m, map_file(m, vma, 0))
+    lab.flags(page, set=1 << 23)
+    assert rmap.try_to_unmap(page, FORCE) is Swap.SUCCESS
+    assert (entry(m, vma).kind, lab.rss(vma.process, "file"), page.mapcount) == ("hwpoison", 0, 0)
+
+
 def test_poison_can_be_ignored(m, lab, rmap):
     page, (vma,) = swappable(m)
     lab.flags(page, set=1 << 23)
