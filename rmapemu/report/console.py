@@ -13,6 +13,7 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -38,13 +39,28 @@ def table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> Table:
     return out
 
 
+def fitting(rows: Sequence[Sequence[str]], out: Console) -> list[list[list[str]]]:
+    """The rows cut between columns, the first column before each part: parts that the console's width holds unfolded, where it can."""
+    room = out.options.update(max_width=PIPE_COLUMNS)
+    parts: list[list[list[str]]] = []
+    for column in range(1, len(rows[0])):
+        if parts:
+            wider = [[*part, row[column]] for part, row in zip(parts[-1], rows, strict=True)]
+            if Measurement.get(out, room, table(wider)).maximum <= out.width:
+                parts[-1] = wider
+                continue
+        parts.append([[row[0], row[column]] for row in rows])
+    return parts
+
+
 def print_rows(
     rows: Sequence[Sequence[str]], notes: Sequence[str] = (), *, plain: Callable[[list[list[str]]], str], numbers: bool = True
 ) -> None:
     """The rows as a table on standard output, then the notes, a line each. plain: draws them where that is a pipe."""
     if sys.stdout.isatty():
         out = console()
-        out.print(table(rows, numbers=numbers))
+        for part in fitting(rows, out) if numbers else [rows]:
+            out.print(table(part, numbers=numbers))
         for note in notes:
             out.print(note, style="dim", markup=False)
         return

@@ -52,6 +52,15 @@ def test_a_terminal_gets_a_drawn_table(monkeypatch):
     assert "x86_64" in text
 
 
+def test_what_is_too_wide_for_a_terminal_comes_in_parts_each_with_the_first_column(monkeypatch):
+    terminal = as_terminal(monkeypatch)
+    heads = [f"policy number {i}" for i in range(9)]
+    print_rows([["", *heads], ["faults", *("1,234,567" for _ in heads)]], plain=plain)
+    lines = terminal.getvalue().splitlines()
+    assert all(any(head in line for line in lines) for head in heads), "no head is folded"
+    assert sum("faults" in line for line in lines) == 2
+
+
 def test_a_pipe_is_never_wrapped_nor_coloured():
     out = io.StringIO()
     console(out).print("[bold]" + "x" * 500)
