@@ -97,7 +97,8 @@ cdef class MachineView(MachineBase):
         first = parse_int(pfn, "pfn")
         many = self.m.nr_frames - first if n is None else parse_int(n, "n")
         if first < 0 or many < 0 or first + many > self.m.nr_frames:
-            raise ValueError(f"pfn={first}, n={many}: the machine has {self.m.nr_frames} frames")
+            asked = f"pfn={first}" if n is None else f"pfn={first}, n={many}"
+            raise ValueError(f"{asked}: the machine has {self.m.nr_frames} frames")
         return view(self, self.m.hw.base + (<uint64_t>first << self.m.page_shift), <uint64_t>many << self.m.page_shift, np.uint8)
 
     def page(self, pfn):

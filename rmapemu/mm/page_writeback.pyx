@@ -43,8 +43,11 @@ cdef int set_page_dirty(machine* m, uint32_t pfn) noexcept nogil:
         return 0
     if mapping_cap_account_dirty(a):
         spin_lock(m, LOCK_TREE)
-        inc_zone_page_state(m, pfn, NR_FILE_DIRTY)
-        inc_zone_page_state(m, pfn, NR_DIRTIED)
+        # truncation may have been quicker
+        if page_file_mapping(m, p) != NULL:
+            BUG_ON(m, page_file_mapping(m, p) != a, b"mapping2 != mapping", b"__set_page_dirty_nobuffers")
+            inc_zone_page_state(m, pfn, NR_FILE_DIRTY)
+            inc_zone_page_state(m, pfn, NR_DIRTIED)
         spin_unlock(m, LOCK_TREE)
     return 1
 

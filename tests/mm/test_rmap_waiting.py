@@ -3,8 +3,8 @@
 
 import pytest
 
-from rmapemu import TTU, Swap, VmFlag, WouldBlock
-from support.lab import RW, START, anon_vma, locked, map_anon
+from rmapemu import TTU, PageFlag, Swap, VmFlag, WouldBlock
+from support.lab import RW, START, anon_vma, locked, map_anon, map_file
 
 
 @pytest.fixture
@@ -113,3 +113,13 @@ def test_the_vmas_of_a_file_page_are_those_of_its_index_before_the_wait(m, lab, 
     with m.measure() as cost:
         assert rmap.try_to_unmap(page) is Swap.AGAIN
     assert (cost.vmas_visited, cost.ptes_examined) == (1, 0)
+
+
+def test_a_page_that_is_truncated_while_it_gets_dirty_is_not_counted(m, lab, rmap):
+    vma = lab.vma(lab.mm(), START, 4, RW | VmFlag.SHARED, 0, lab.file(4))
+    page = locked(m, map_file(m, vma, 0, dirty=True))
+    if m.arch == "s390":
+        lab.storage_key(page, 0x06)
+    let_go(m, "tree_lock", [], lambda: lab.mapping(page, None))
+    rmap.try_to_unmap_one(page, vma, START, TTU.UNMAP | TTU.IGNORE_ACCESS)
+    assert page.flag_bits & PageFlag.dirty and m.vmstat["nr_dirty"] == 0
