@@ -25,13 +25,14 @@ cdef void free_swap_cache(machine* m, uint32_t pfn) noexcept nogil
 # 0; completes at once. pswpout; the token goes to the slot
 cdef int swap_writepage(machine* m, uint32_t pfn) noexcept nogil
 
+cdef inline uint32_t lookup_swap_page(machine* m, uint64_t entry) noexcept nogil:
+    """The page of the slot in the swap cache, or 0. No reference is taken."""
+    cdef const swap_info_struct* si = slot_area(m, entry)
+    return si.cache[swp_offset(entry)] if si != NULL and si.swap_map[swp_offset(entry)] & SWAP_HAS_CACHE else 0
+
 cdef inline uint32_t find_get_swap_page(machine* m, uint64_t entry) noexcept nogil:
     """lookup_swap_cache, inlined."""
-    cdef const swap_info_struct* si = slot_area(m, entry)
-    cdef uint32_t pfn
-    if si == NULL or not si.swap_map[swp_offset(entry)] & SWAP_HAS_CACHE:
-        return 0
-    pfn = si.cache[swp_offset(entry)]
+    cdef uint32_t pfn = lookup_swap_page(m, entry)
     if pfn:
         atomic_inc(&m.pages[pfn].count)
     return pfn

@@ -13,7 +13,7 @@ from rmapemu.mm.page_alloc cimport put_page
 from rmapemu.mm.rmap_add cimport do_page_add_anon_rmap
 from rmapemu.mm.swap_scan cimport vm_swap_full
 from rmapemu.mm.swap_slot cimport slot_put
-from rmapemu.mm.swap_state cimport find_get_swap_page, swapin_readahead
+from rmapemu.mm.swap_state cimport find_get_swap_page, lookup_swap_page, swapin_readahead
 from rmapemu.mm.swapfile cimport reuse_swap_page, try_to_free_swap
 from rmapemu.mm.types cimport *
 
@@ -68,6 +68,9 @@ cdef int use_page(machine* m, mm_struct* mm, vm_area_struct* vma, uint64_t va, i
                 return map_swap_page(m, mm, vma, va, kind, pte, entry, pfn)
             ret = VM_FAULT_SIGBUS
         pte_unlock(m, mm)
+    else:
+        # only a swap cache bent by hand has the same page there again, and the kernel would go round for ever
+        BUG_ON(m, lookup_swap_page(m, entry) == pfn and pte[0] == orig, b"page_private(page) != entry.val", b"do_swap_page")
     unlock_page(m, pfn)
     put_page(m, pfn)
     return ret

@@ -3,7 +3,7 @@
 
 import pytest
 
-from rmapemu import Machine, OutOfMemory
+from rmapemu import KernelBug, Machine, OutOfMemory
 
 
 @pytest.fixture
@@ -107,6 +107,19 @@ def test_a_page_in_a_slot_that_does_not_exist_leaves_the_swap_cache_all_the_same
         m.lab.set_pte(init, va, page)
         init.write(va)
         assert init.page_at(va) == page and init.pte_at(va).write and "swapcache" not in page.flags
+
+
+@pytest.mark.parametrize("call", ["read", "mlock"])
+def test_a_page_in_the_swap_cache_that_knows_another_slot_is_a_bug_and_no_endless_loop(arch, call):
+    with Machine(arch, "4M", swap="1M") as m:
+        init = m.spawn("init")
+        va = init.mmap(m.page_size).start
+        page = m.lab.page()
+        m.lab.swapcache(page, 0, 5)
+        m.lab.private(page, 6)
+        m.lab.set_pte(init, va, swap=(0, 5))
+        with pytest.raises(KernelBug, match="page_private"):
+            init.read(va) if call == "read" else init.mlock(va, m.page_size)
 
 
 @pytest.mark.parametrize("slot", [(0, 16000), (1, 5)], ids=["offset", "area"])
