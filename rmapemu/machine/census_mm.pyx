@@ -8,10 +8,9 @@ from rmapemu.hw.format cimport pt_format
 from rmapemu.hw.ops cimport tlb_entry
 from rmapemu.hw.pte cimport *
 from rmapemu.machine.census cimport *
-from rmapemu.machine.tables cimport walk_tables, BAD_TABLE_ENTRY
+from rmapemu.machine.tables cimport BAD_TABLE_ENTRY, peek_address, walk_tables
 from rmapemu.machine.vma cimport vma_at
 from rmapemu.mm.kmem cimport kmem_live
-from rmapemu.mm.rmap cimport vma_address
 from rmapemu.mm.types cimport *
 
 
@@ -114,8 +113,8 @@ cdef int reachable(census* c, machine* m, mm_struct* mm, vm_area_struct* v, uint
             v.vm_file.ino if v.vm_file != NULL else 0)
     elif v.vm_flags & VM_NONLINEAR:
         return 0
-    if vma_address(m, pfn, v) != va:
-        return entry_bad(c, mm, va, b"the page's index leads to another address: page, that address", pfn, <int64_t>vma_address(m, pfn, v))
+    if peek_address(m, pfn, v) != va:
+        return entry_bad(c, mm, va, b"the page's index leads to another address: page, that address", pfn, <int64_t>peek_address(m, pfn, v))
     return 0
 
 

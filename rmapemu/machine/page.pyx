@@ -7,10 +7,10 @@ from rmapemu.hw.pte cimport pte_present, pte_pfn
 from rmapemu.machine.machine cimport Machine
 from rmapemu.machine.file cimport file_handle
 from rmapemu.machine.process_view cimport process_handle
-from rmapemu.machine.tables cimport peek_pte
+from rmapemu.machine.tables cimport peek_address, peek_pte
 from rmapemu.machine.vma cimport vma_handle
 from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
-from rmapemu.mm.rmap cimport vma_address, VMA_EFAULT
+from rmapemu.mm.rmap cimport VMA_EFAULT
 from rmapemu.mm.types cimport *
 
 from typing import NamedTuple
@@ -146,7 +146,7 @@ cdef class Page:
         cdef uint64_t va
         found = []
         while avc != NULL:
-            va = vma_address(m, self.pfn, avc.vma)
+            va = peek_address(m, self.pfn, avc.vma)
             if va != <uint64_t><int64_t>VMA_EFAULT and maps(m, avc.vma, va, self.pfn):
                 found.append(self._mapper(avc.vma, va))
             avc = avc.next
@@ -158,7 +158,7 @@ cdef class Page:
         cdef vm_area_struct* v = vma_prio_tree_first(a, index, index)
         found = []
         while v != NULL:
-            va = vma_address(m, self.pfn, v)
+            va = peek_address(m, self.pfn, v)
             if va != <uint64_t><int64_t>VMA_EFAULT and maps(m, v, va, self.pfn):
                 found.append(self._mapper(v, va))
             v = vma_prio_tree_next(a, v, index, index)

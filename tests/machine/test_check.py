@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from rmapemu import CheckError, Machine
+from rmapemu import CheckError, Machine, VmFlag
 
 
 @pytest.fixture
@@ -68,3 +68,21 @@ def timed(function, clock):
     start = clock()
     function()
     return clock() - start
+
+
+def test_a_small_page_in_a_hugetlb_vma_has_no_address_there_and_harms_nobody_who_looks():
+    """The kernel would follow NULL (huge_page_order of no hstate)."""
+    with Machine("x86_64", memory="16M") as m:
+        lab, mm = m.lab, m.lab.mm()
+        vma = lab.vma(mm, 1 << 30, 512, VmFlag.READ | VmFlag.WRITE | VmFlag.HUGETLB)
+        other = lab.vma(mm, 1 << 21, 1)
+        m.rmap.anon_vma_prepare(other)
+        page = lab.page()
+        m.rmap.page_add_new_anon_rmap(page, other, other.start)
+        lab.vma_anon_vma(vma, other.anon_vma)
+        entry = m.rmap.anon_vma_chain_alloc()
+        m.rmap.anon_vma_chain_link(vma, entry, other.anon_vma)
+        lab.set_pte(mm, vma.start, page)
+        assert page.mappers() == []
+        with pytest.raises(CheckError):
+            m.check()
