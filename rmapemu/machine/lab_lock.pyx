@@ -20,7 +20,8 @@ from rmapemu.machine.sizes import pick
 from rmapemu.machine.vma import Vma
 from rmapemu.mm.vmstat import LOCK_NAMES
 
-_OWNED = ("page", "mmap_sem", "ptl", "anon_vma", "i_mmap_mutex")
+_PTL = ("ptl", "page_table_lock")
+_OWNED = ("page", "mmap_sem", *_PTL, "anon_vma", "i_mmap_mutex")
 _SINGLE = ("lru_lock", "swap_lock", "mmlist_lock", "private_lock", "i_lock", "bdi_list_lock", "sb_lock", "tree_lock")
 
 
@@ -41,10 +42,12 @@ cdef bint call_python(machine* m, int lock_class, void* owner) noexcept:
     before = self.in_callback
     self.in_callback = True
     try:
-        whose = owner_handle(self, lock_class, owner)
+        name, whose = LOCK_NAMES[lock_class], owner_handle(self, lock_class, owner)
         if lock_class == LOCK_PTL and m.waited_va != NO_LEAF:
             whose = whose, m.waited_va
-        return bool(self.block_function(LOCK_NAMES[lock_class], whose))
+        elif lock_class == LOCK_PTL and (<mm_struct*>owner).page_table_lock_other == PTL_OF_MM:
+            name = "page_table_lock"
+        return bool(self.block_function(name, whose))
     except BaseException as error:
         self.block_error = error
         return False
@@ -83,19 +86,21 @@ cdef class LabLock(LabNotify):
             raise ValueError(f"{owner!r} has no anon_vma")
         return &self.av(serial).root.lock
 
-    cdef bint _ptl(self, object owner, bint hold) except -1:
-        """page_table_lock of a Process, or the lock of the leaf table of (Process, address): was it held by someone else?"""
+    cdef bint _ptl(self, str lock, object owner, bint hold) except -1:
+        """Page table locks, as `hold` names them: was it held by someone else?"""
         cdef machine* m = self.machine.m
         cdef mm_struct* mm
         cdef uint32_t pfn
         cdef bint held
-        process, address = owner if isinstance(owner, tuple) and len(owner) == 2 else (owner, None)
+        cdef uint8_t what = PTL_OF_MM if lock == "page_table_lock" else PTL_ALL
+        process, address = owner if isinstance(owner, tuple) and len(owner) == 2 and what == PTL_ALL else (owner, None)
         mm = mm_arg(self.machine, process)
         if hold and mm.page_table_lock == LOCK_HELD:
             return True
         if address is None or not m.config.split_ptlocks:
-            held = mm.page_table_lock_other
-            mm.page_table_lock_other = hold
+            held = mm.page_table_lock_other != PTL_NONE if hold else mm.page_table_lock_other == what
+            if hold != held:
+                mm.page_table_lock_other = what if hold else PTL_NONE
             return held
         pfn = leaf_table_pfn(m, mm, address_arg(address))
         if pfn == 0:
@@ -121,10 +126,11 @@ cdef class LabLock(LabNotify):
         return True
 
     def hold(self, str lock, owner=None, str mode="w"):
-        """Marks a lock as held by someone else: ``"page"`` of a Page, ``"mmap_sem"`` (mode r or w) of a Process, ``"ptl"`` of a Process
-        (page_table_lock) or of ``(Process, address)`` (the lock of the leaf table there, which without split_ptlocks is page_table_lock),
-        ``"i_mmap_mutex"`` of a File, ``"anon_vma"`` of a Page, Vma or serial number (the root's lock, as all of a tree's are); or one
-        of which there is one only: ``"lru_lock"``, ``"swap_lock"``, ``"mmlist_lock"``, ``"tree_lock"`` and so on.
+        """Marks a lock as held by someone else: ``"page"`` of a Page, ``"mmap_sem"`` (mode r or w) of a Process, ``"i_mmap_mutex"`` of a
+        File, ``"anon_vma"`` of a Page, Vma or serial number (the root's lock, as all of a tree's are); ``"ptl"`` of a Process: all of its
+        page table locks, or of ``(Process, address)``: that of the leaf table there; ``"page_table_lock"`` of a Process: with
+        split_ptlocks that one alone; or one of which there is one only: ``"lru_lock"``, ``"swap_lock"``, ``"mmlist_lock"``,
+        ``"tree_lock"`` and so on.
         """
         cdef mm_struct* mm
         pick(mode, ("r", "w"), "mode")
@@ -140,9 +146,9 @@ cdef class LabLock(LabNotify):
             if mm.mmap_sem != 0 or mm.mmap_sem_other != 0:
                 raise ValueError(f"mmap_sem of {owner!r} is held already")
             mm.mmap_sem_other = 1 if mode == "r" else 2
-        elif lock == "ptl":
-            if self._ptl(owner, True):
-                raise ValueError(f"ptl of {owner!r} is held already")
+        elif lock in _PTL:
+            if self._ptl(lock, owner, True):
+                raise ValueError(f"{lock} of {owner!r} is held already")
         else:
             state = self._mutex(lock, owner)
             if state[0] != LOCK_FREE:
@@ -164,8 +170,8 @@ cdef class LabLock(LabNotify):
             mm = mm_arg(self.machine, owner)
             held = mm.mmap_sem_other
             mm.mmap_sem_other = 0
-        elif lock == "ptl":
-            held = self._ptl(owner, False)
+        elif lock in _PTL:
+            held = self._ptl(lock, owner, False)
         else:
             state = self._mutex(lock, owner)
             held = state[0] == LOCK_OTHER

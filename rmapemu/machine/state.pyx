@@ -82,7 +82,7 @@ cdef dict mm_of(Machine machine, mm_struct* mm, tuple decoded):
     return {
         "rss": [mm.rss_stat[0], mm.rss_stat[1], mm.rss_stat[2]], "hiwater_rss": mm.hiwater_rss, "locked_vm": mm.locked_vm,
         "mmap_sem": mm.mmap_sem, "mmap_sem_other": mm.mmap_sem_other, "page_table_lock": mm.page_table_lock,
-        "page_table_lock_other": bool(mm.page_table_lock_other), "pte_locks_other": locked, "memcg": mm.memcg,
+        "page_table_lock_other": mm.page_table_lock_other, "pte_locks_other": locked, "memcg": mm.memcg,
         "notifiers": [operations for _, operations in machine.notifiers.get(mm.pid, ())],
         "vmas": [mm.vmas[i].serial for i in range(mm.map_count)], "entries": entries, "tables": tables,
     }

@@ -54,17 +54,17 @@ cdef uint32_t leaf_table_pfn(machine* m, mm_struct* mm, uint64_t va) noexcept no
 
 cdef bint ptl_of_other(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
     cdef uint32_t pfn
-    if va == NO_LEAF or not m.config.split_ptlocks:
-        return mm.page_table_lock_other
+    if mm.page_table_lock_other == PTL_ALL or va == NO_LEAF or not m.config.split_ptlocks:
+        return mm.page_table_lock_other != PTL_NONE
     pfn = leaf_table_pfn(m, mm, va)
     return pfn != 0 and m.pages[pfn].private == LOCK_OTHER
 
 
 cdef void ptl_wait(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
     while ptl_of_other(m, mm, va):
-        m.waited_va = va
-        if va != NO_LEAF:
-            m.waited_va = va >> m.hw.fmt.level[1].shift << m.hw.fmt.level[1].shift if m.config.split_ptlocks else <uint64_t>NO_LEAF
+        m.waited_va = NO_LEAF
+        if va != NO_LEAF and m.config.split_ptlocks and mm.page_table_lock_other != PTL_ALL:
+            m.waited_va = va >> m.hw.fmt.level[1].shift << m.hw.fmt.level[1].shift
         lock_wait(m, LOCK_PTL, mm)
 
 

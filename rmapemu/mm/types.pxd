@@ -328,7 +328,7 @@ cdef struct mm_struct:
     uint32_t faultstamp, token_priority, last_interval
     uint8_t in_use              # the slot of the arena is live
     uint8_t dumpable, oom
-    uint8_t page_table_lock_other   # page_table_lock is held by "someone else" (locks of leaf tables: private of their frames)
+    uint8_t page_table_lock_other   # ptl_other: what "someone else" holds (of one leaf table: private of its frame)
 
 # ---------------------------------------------------------------- swap
 cdef enum:
@@ -447,6 +447,11 @@ cdef enum:  # lock_state
     LOCK_FREE = 0
     LOCK_HELD = 1               # by the running operation
     LOCK_OTHER = 2              # by "someone else" (m.lab.hold)
+
+cdef enum:  # ptl_other
+    PTL_NONE = 0
+    PTL_OF_MM = 1               # page_table_lock
+    PTL_ALL = 2                 # and with split_ptlocks the lock of every leaf table
 
 cdef struct bug_t:
     int kind                    # bug_kind

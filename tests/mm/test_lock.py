@@ -33,7 +33,7 @@ def munmap(m, process):
 
 
 # lock, mode, who waits
-WAITS = [("pte lock", "w", fork), ("mmap_sem", "w", fork), ("mmap_sem", "r", munmap), ("mmap_sem", "w", read_file),
+WAITS = [("ptl", "w", fork), ("pte lock", "w", fork), ("mmap_sem", "w", fork), ("mmap_sem", "r", munmap), ("mmap_sem", "w", read_file),
          ("page", "w", read_file)]
 
 
@@ -150,7 +150,7 @@ def test_with_split_locks_each_leaf_table_has_its_own(tables):
 
 def test_with_split_locks_page_table_lock_guards_no_entry_but_the_first_anon_vma(tables):
     m, process, other, split = tables
-    m.lab.hold("ptl", process)
+    m.lab.hold("page_table_lock", process)
     page, vma = process.page_at(other), process.vma_at(other)
     if split:
         assert m.rmap.page_mapped_in_vma(page, vma)
@@ -160,6 +160,20 @@ def test_with_split_locks_page_table_lock_guards_no_entry_but_the_first_anon_vma
     new = m.lab.vma(process, START + (1 << 24), 1)
     with pytest.raises(WouldBlock, match="ptl"):
         m.rmap.anon_vma_prepare(new)
+
+
+@pytest.mark.parametrize("lock", ["ptl", "page_table_lock"])
+def test_who_waits_for_page_table_lock_is_told_which_hold_it_is_that_keeps_it(tables, lock):
+    m, process, _other, _split = tables
+    asked = []
+    m.lab.on_block(lambda *what: asked.append(what) or m.lab.release(*what) or True)
+    m.lab.hold(lock, process)
+    with pytest.raises(ValueError, match="is held already"):
+        m.lab.hold("ptl", process)
+    m.rmap.anon_vma_prepare(m.lab.vma(process, START + (1 << 24), 1))
+    assert asked == [(lock, process)]
+    with pytest.raises(ValueError, match="is not held"):
+        m.lab.release(lock, process)
 
 
 def test_two_leaf_tables_of_one_frame_share_its_lock():

@@ -8,6 +8,7 @@ LOCKED = 1 << 0
 LOCKS = ("i_mutex", "mmap_sem", "page", "i_mmap_mutex", "anon_vma", "ptl", "lru_lock", "swap_lock", "mmlist_lock", "private_lock", "i_lock",
          "bdi_list_lock", "sb_lock", "tree_lock")
 FREE, HELD, OTHER = range(3)
+ALL = 2                         # of a process's page table locks
 
 Dict = dict[str, Any]
 
@@ -125,12 +126,12 @@ class Locks:
 
     def ptl(self, mm: Dict, va: int | None = None) -> None:
         """page_table_lock, or the lock of the frame of the leaf table that has va."""
+        of_table = va is not None and self.config["split_ptlocks"]
         others = mm["pte_locks_other"]
-        if va is None or not self.config["split_ptlocks"]:
-            if mm["page_table_lock_other"]:
-                self.wait("ptl")
-                mm["page_table_lock_other"] = False
-        elif (frame := others.get(va >> self.shift << self.shift)) is not None:
+        if mm["page_table_lock_other"] == ALL or (mm["page_table_lock_other"] and not of_table):
+            self.wait("ptl")
+            mm["page_table_lock_other"] = 0
+        if of_table and (frame := others.get(va >> self.shift << self.shift)) is not None:
             self.wait("ptl")
             mm["pte_locks_other"] = {table: f for table, f in others.items() if f != frame}
         self.lock("ptl", mm, "page_table_lock")

@@ -35,9 +35,11 @@ class Pokes(World):
             return owner in self.vmas and self.root_lock(owner) == 2
         where = owner[0] if isinstance(owner, tuple) else owner
         mm = state["mms"][self.s.names[where].pid]
-        if lock == "ptl" and where is not owner and self.config["split_ptlocks"]:
+        if lock == "mmap_sem":
+            return bool(mm["mmap_sem_other"])
+        if where is not owner and self.config["split_ptlocks"]:
             return owner[1] in mm["pte_locks_other"]
-        return bool(mm["mmap_sem_other"] if lock == "mmap_sem" else mm["page_table_lock_other"])
+        return bool(mm["page_table_lock_other"] == (1 if lock == "page_table_lock" else 2))
 
     def hold(self) -> None:
         if self.held and self.r.random() < 0.7:
@@ -64,11 +66,14 @@ class Pokes(World):
             self.take(self.r.choice(SINGLE), None)
 
     def hold_ptl(self, mm: Name, now: dict[str, Any]) -> None:
-        """page_table_lock, or that of one of the leaf tables."""
+        """That of one of the leaf tables, page_table_lock, or all."""
         tables = sorted(va for level, va in now["tables"] if level == 0)
-        owner = (mm, self.r.choice(tables)) if tables and self.r.random() < 0.6 else mm
-        if not self.is_held("ptl", owner):
-            self.take("ptl", owner)
+        if tables and self.config["split_ptlocks"] and self.r.random() < 0.5:
+            table = self.r.choice(tables)
+            if table not in now["pte_locks_other"]:
+                self.take("ptl", (mm, table))
+        elif not now["page_table_lock_other"]:
+            self.take(self.r.choice(["ptl", "page_table_lock"]), mm)
 
     def take(self, lock: str, owner: Name | tuple[Name, int] | None, *mode: str) -> None:
         self.s.run("hold", lock, *([owner] if owner else []), *mode)
