@@ -146,3 +146,16 @@ def test_munlock_does_not_look_into_nonlinear_vmas(m, lab, rmap, file):
     with m.measure() as cost:
         assert rmap.try_to_munlock(page) is Swap.AGAIN
     assert cost.clusters_scanned == 0
+
+
+def test_the_mended_cluster_scan_mlocks_what_it_can_lock_and_passes_over_the_rest(arch):
+    """The page in hand is locked already; of the others one is locked by somebody else."""
+    with Machine(arch, "16M", config={"cluster_mlock_fix": True}) as m:
+        vma = nonlinear(m, m.lab.file(128), flags=NONLINEAR | VmFlag.LOCKED)
+        pages = [place(m, vma, number) for number in range(3)]
+        locked(m, pages[0])
+        m.lab.hold("page", pages[1])
+        with m.measure() as cost:
+            assert m.rmap.try_to_unmap_cluster(0, 3, vma, pages[0])[0] is Swap.MLOCK
+        assert ["mlocked" in page.flags for page in pages] == [True, False, True]
+        assert cost.trylock_failed_page == 1
