@@ -3,7 +3,8 @@
 
 Of the Cython sources of the copy, every statement that adds to a field of costs_t is left out (tlb_misses, which decides how far the
 replay looks ahead, apart), BUG_ON and VM_BUG_ON test nothing, and a lock is neither checked against the order nor noted as held. The
-states of locks stay: trylocks and deadlocks are decided by them. benchmarks/bench_counters.py compares the two.
+states of locks stay, but for those around straight-line code: trylocks and deadlocks are decided by them. benchmarks/bench_counters.py
+compares the two.
 """
 
 import os

@@ -7,7 +7,7 @@ import os
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint64_t, int64_t, uint32_t
 from rmapemu.hw.costs cimport *
-from rmapemu.mm.lock cimport rm_setjmp
+from rmapemu.mm.lock cimport NO_LEAF, rm_setjmp
 from rmapemu.mm.machine cimport machine_destroy
 from rmapemu.mm.memory cimport FAULT_SIGSEGV_MAPERR, FAULT_SIGSEGV_ACCERR, FAULT_SIGBUS_ADRERR, FAULT_SIGBUS_HWPOISON, FAULT_WOULD_BLOCK
 from rmapemu.mm.types cimport *
@@ -87,7 +87,10 @@ cdef class MachineBase:
         if self.block_error is not None:
             return self._taken_error()
         if b.kind == BUG_WOULD_BLOCK:
-            return WouldBlock(LOCK_NAMES[b.lock_class], _owner(self.m, b.lock_class, b.object))
+            owner = _owner(self.m, b.lock_class, b.object)
+            if b.lock_class == LOCK_PTL and self.m.waited_va != NO_LEAF:
+                owner = f"the leaf table at {self.m.waited_va:#x} of {owner}"
+            return WouldBlock(LOCK_NAMES[b.lock_class], owner)
         if b.kind == BUG_LOCK_ORDER:
             return LockOrderError(LOCK_NAMES[b.lock_class], LOCK_NAMES[b.lock_held])
         condition = b.condition.decode() if b.condition != NULL else ""

@@ -49,15 +49,16 @@ cdef class Bench:
         rule = m.fail
         m.fail.nth = 0
         for i in range(KMEM_SWAP_COUNT):
-            objects[i][0] = m.kmem[i].allocated
-            objects[i][1] = m.kmem[i].freed
+            objects[i][0] = m.kmem[i].allocated - m.kmem[i].by_bench[0]
+            objects[i][1] = m.kmem[i].freed - m.kmem[i].by_bench[1]
         r = trapped(m, op, a)
         m.fail = rule
         memcpy(m.vm_events, events, sizeof(events))
         m.hw.cost = cost
         for i in range(KMEM_SWAP_COUNT):
-            m.kmem[i].by_bench[0] += m.kmem[i].allocated - objects[i][0]
-            m.kmem[i].by_bench[1] += m.kmem[i].freed - objects[i][1]
+            # not added to: an operation that waited may have had others of the bench within it
+            m.kmem[i].by_bench[0] = m.kmem[i].allocated - objects[i][0]
+            m.kmem[i].by_bench[1] = m.kmem[i].freed - objects[i][1]
         if r == TRAPPED:
             raise self.machine.unwound()
         if r == -ENOMEM:

@@ -106,7 +106,8 @@ cdef class LabLock(LabNotify):
         if pfn == 0:
             raise ValueError(f"address={address:#x}: {process!r} has no page table there")
         held = m.pages[pfn].private == LOCK_OTHER
-        m.pages[pfn].private = LOCK_OTHER if hold else LOCK_FREE
+        if hold != held:
+            m.pages[pfn].private = LOCK_OTHER if hold else LOCK_FREE
         return held
 
     cdef bint _single(self, str lock, object owner, bint hold) except -1:
@@ -194,8 +195,9 @@ cdef class LabLock(LabNotify):
         p.flags &= ~<uint32_t>PG_locked
 
     def on_block(self, function):
-        """What runs when a blocking lock is waited for: ``function(lock, owner)``, true when it had the lock released. It may use the
-        bench only. What it raises comes out of the operation that waited. None: WouldBlock is raised.
+        """What runs when a blocking lock is waited for: ``function(lock, owner)``, as `release` takes them (of a leaf table's lock the
+        owner is ``(Process, address)`` of the table's beginning), true when it had the lock released. It may use the bench only. What it
+        raises comes out of the operation that waited. None: WouldBlock is raised.
         """
         self.open()
         if function is not None and not callable(function):

@@ -147,8 +147,9 @@ cdef class LabPage(LabVma):
         self._page(page).index = parse_int(value, "value", 0)
 
     def private(self, page, value):
-        """Sets page_private: a number, or ``(type, offset)`` of a swap slot."""
-        self._page(page)
+        """Sets page_private: a number, or ``(type, offset)`` of a swap slot. Not of a frame of page tables: there it is a lock."""
+        if self._page(page).flags & PG_table:
+            raise ValueError(f"{page!r} holds page tables: its private is their lock, for hold and release")
         if isinstance(value, tuple):
             t, o = pair(value, "value")
             value = self._slot(t, o)
@@ -224,6 +225,8 @@ cdef class LabPage(LabVma):
         cdef uint32_t pfn = (<Page>page).pfn
         cdef swap_info_struct* si
         cdef machine* m = self.machine.m
+        if p.flags & PG_table:
+            raise ValueError(f"{page!r} holds page tables")
         if bool(p.flags & PG_swapcache) == (offset is not None):
             raise ValueError(f"{page!r}: " + ("in the swap cache already" if offset is not None else "not in the swap cache"))
         t, o = self._slot(type, offset) if offset is not None else self._slot(m.pages[pfn].private >> 27, m.pages[pfn].private & 0x7ffffff)

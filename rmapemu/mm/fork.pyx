@@ -60,6 +60,8 @@ cdef void mmput(machine* m, mm_struct* mm) noexcept nogil:
     if m.current == mm:
         m.current = NULL
     m.hw.ops.exit_mm(&m.hw, &mm.hw)
+    # a lock goes with its mm, whoever holds it
+    m.nr_held_other -= (mm.mmap_sem_other != 0) + (mm.page_table_lock_other != PTL_NONE)
     mm.in_use = 0
     mm.mm_users = 0
     m.nr_mms -= 1

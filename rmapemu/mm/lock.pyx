@@ -66,6 +66,7 @@ cdef void ptl_wait(machine* m, mm_struct* mm, uint64_t va) noexcept nogil:
         if va != NO_LEAF and m.config.split_ptlocks and mm.page_table_lock_other != PTL_ALL:
             m.waited_va = va >> m.hw.fmt.level[1].shift << m.hw.fmt.level[1].shift
         lock_wait(m, LOCK_PTL, mm)
+        m.waited_va = NO_LEAF
 
 
 cdef bint warn_on_once(machine* m, bint condition, int site) noexcept nogil:

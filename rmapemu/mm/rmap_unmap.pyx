@@ -4,7 +4,7 @@
 # Kernel: mm/rmap.c (v3.2), try_to_unmap_one, try_to_unmap_anon, try_to_unmap_file, try_to_unmap, try_to_munlock.
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from rmapemu.hw.ops cimport rm_likely, rm_unlikely
-from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte, swp_offset, swp_type
+from rmapemu.hw.pte cimport pte_dirty, pte_file, pte_write, swp_entry, swp_entry_to_pte, swp_offset
 from rmapemu.mm.anon_vma cimport page_lock_anon_vma, page_unlock_anon_vma
 from rmapemu.mm.compound cimport PageHuge, PageTransHuge
 from rmapemu.mm.filemap cimport set_page_dirty
@@ -19,7 +19,7 @@ from rmapemu.mm.prio_tree cimport vma_prio_tree_first, vma_prio_tree_next
 from rmapemu.mm.rmap cimport *
 from rmapemu.mm.rmap_add cimport page_remove_rmap
 from rmapemu.mm.rmap_nonlinear cimport try_to_unmap_nonlinear
-from rmapemu.mm.swap_slot cimport swap_count_has_room
+from rmapemu.mm.swap_slot cimport slot_area, swap_count_has_room
 from rmapemu.mm.swapfile cimport swap_duplicate
 from rmapemu.mm.types cimport *
 
@@ -186,11 +186,11 @@ cdef inline int plain_unmap_anon(machine* m, uint32_t pfn, anon_vma* av) noexcep
     cdef anon_vma_chain* avc = av.head
     cdef vm_area_struct* vma
     cdef uint64_t entry = private_to_entry(m.pages[pfn].private)
-    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
+    cdef swap_info_struct* si = slot_area(m, entry)
     cdef uint8_t* count
     cdef uint64_t offset, old = 0
     cdef int seen
-    if rm_unlikely(swp_type(entry) >= m.nr_swapfiles or swp_offset(entry) >= si.max):
+    if rm_unlikely(si == NULL):
         return try_to_unmap_anon(m, pfn, TTU_UNMAP)
     count = &si.swap_map[swp_offset(entry)]
     m.hw.cost.rcu_read_lock += 1

@@ -81,9 +81,10 @@ cdef inline bint swap_count_has_room(uint8_t byte) noexcept nogil:
     return byte != 0 and (byte & ~<uint8_t>SWAP_HAS_CACHE) < SWAP_MAP_MAX
 
 cdef inline int __swap_duplicate(machine* m, uint64_t entry, uint8_t usage) noexcept nogil:
-    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
+    cdef swap_info_struct* si
     if rm_unlikely(swp_type(entry) >= m.nr_swapfiles):
         return -EINVAL
+    si = &m.swap_info[swp_type(entry)]
     leaf_lock(m, LOCK_SWAP)
     # unlike swap_info_get, the offset is looked at under the lock
     if rm_unlikely(swp_offset(entry) >= si.max):

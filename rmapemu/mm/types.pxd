@@ -47,7 +47,7 @@ cdef struct page:               # 32 bytes, two to a cache line; all zero: free 
     int32_t count               # references (_count)
     uint32_t mapping            # see PAGE_MAPPING_*; 0: none
     uint64_t index              # offset in its mapping in pages
-    uint32_t private            # page_private: swap type << 27 | offset, order of a free block, head of a tail
+    uint32_t private            # page_private: swap type << 27 | offset, order of a free block, head of a tail, lock of a frame of tables
     uint32_t compound_order     # of the first tail: lg2 of the frames
 
 cdef struct list_head:          # page->lru, apart from struct page: a list is followed through an eighth of the cache lines

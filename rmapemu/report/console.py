@@ -50,7 +50,7 @@ def fitting(rows: Sequence[Sequence[str]], out: Console) -> list[list[list[str]]
                 parts[-1] = wider
                 continue
         parts.append([[row[0], row[column]] for row in rows])
-    return parts
+    return parts or [[list(row) for row in rows]]
 
 
 def print_rows(

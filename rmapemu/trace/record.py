@@ -135,7 +135,10 @@ def _widen(pipe: io.FileIO) -> None:
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
     """As child.poll(), and child.kill(), would ask, which hold a lock when Ctrl-C strikes them, for which wait() then waits for ever."""
-    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # SIGCHLD is ignored: nobody is left to be waited for
+        return True
 
 
 class _Log(io.RawIOBase):

@@ -84,5 +84,5 @@ def test_a_small_page_in_a_hugetlb_vma_has_no_address_there_and_harms_nobody_who
         m.rmap.anon_vma_chain_link(vma, entry, other.anon_vma)
         lab.set_pte(mm, vma.start, page)
         assert page.mappers() == []
-        with pytest.raises(CheckError):
+        with pytest.raises(CheckError, match="the page's index leads to another address"):
             m.check()

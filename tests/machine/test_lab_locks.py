@@ -165,3 +165,19 @@ def test_a_cluster_of_a_locked_vma_wants_every_page_locked(arch):
                 with pytest.raises(KernelBug, match="PageLocked") as caught:
                     m.rmap.try_to_unmap_cluster(0, 2, vma, pages[0])
                 assert caught.value.function == "mlock_vma_page"
+
+
+def test_what_the_bench_makes_while_another_of_its_operations_waits_costs_nothing_either(machine, lab):
+    file, mm = lab.file(8), lab.mm()
+    lab.hold("i_mmap_mutex", file)
+
+    def more(lock, owner):
+        for _ in range(3):
+            lab.stable_node_remove(lab.stable_node(lab.page("ksm")))
+        lab.release(lock, owner)
+        return True
+
+    lab.on_block(more)
+    lab.vma(mm, START, 4, VmFlag.READ | VmFlag.SHARED, file=file)
+    cost = machine.cost
+    assert (cost.objects_allocated, cost.objects_freed, cost.bytes_allocated, cost.bytes_freed) == (0, 0, 0, 0)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Locks as state: who waits for whom, what is noted as held, and what is free again when a wait is given up."""
 
+import numpy as np
 import pytest
 
 from rmapemu import KernelBug, LockOrderError, Machine, WouldBlock
+from rmapemu.machine.timing import Timing
 from support.lab import START, anon_vma, map_anon
 
 
@@ -187,9 +189,45 @@ def test_two_leaf_tables_of_one_frame_share_its_lock():
             m.rmap.page_mapped_in_vma(process.page_at(START + (1 << 20)), process.vma_at(START + (1 << 20)))
 
 
+def nobody_holds_a_lock(m):
+    """Timing refuses a machine in which somebody does."""
+    process = m.spawn("other")
+    area = process.mmap(m.page_size)
+    process.write(area.start)
+    pfn = np.array([process.page_at(area.start).pfn], np.uint32)
+    return Timing(m).referenced(pfn)[1] >= 0
+
+
 def test_a_lock_that_goes_with_its_table_is_held_by_nobody(tables):
+    """Taken when the tables' entries are gone already: what goes next is the tables."""
     m, process, other, _split = tables
-    m.lab.hold("ptl", (process, other))
-    m.lab.on_block(lambda lock, owner: m.lab.release(lock, owner) or True)
+    file = m.file(m.page_size)
+    process.mmap(m.page_size, flags="shared|fixed", file=file, addr=START - m.page_size)
+    m.lab.hold("i_mmap_mutex", file)
+
+    def taken(lock, owner):
+        m.lab.hold("ptl", (process, other))
+        m.lab.release(lock, owner)
+        return True
+
+    m.lab.on_block(taken)
     process.exit()
+    assert nobody_holds_a_lock(m)
     m.check()
+
+
+@pytest.mark.parametrize("end", ["exit", "exec"])
+def test_a_lock_that_goes_with_its_mm_is_held_by_nobody(tables, end):
+    m, process, _other, split = tables
+    if split:
+        m.lab.hold("page_table_lock", process)
+        getattr(process, end)()
+        assert nobody_holds_a_lock(m)
+
+
+def test_the_private_of_a_frame_of_page_tables_is_a_lock_and_no_place_for_numbers(m, lab, process):
+    table = m.page(process.root // m.page_size)
+    with pytest.raises(ValueError, match="holds page tables"):
+        lab.private(table, 2)
+    with pytest.raises(ValueError, match="holds page tables"):
+        lab.swapcache(table, 0, 5)

@@ -80,3 +80,12 @@ def test_lack_of_memory_leaves_the_old_address_space(arch, kind, nth):
 def test_a_shift_is_whole_pages(process, shift):
     with pytest.raises((ValueError, TypeError)):
         process.exec(stack_shift=shift)
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_a_stack_that_moves_to_another_leaf_table_takes_the_locks_of_both(split):
+    with Machine("x86_64", memory="16M", config={"split_ptlocks": split}) as m:
+        process = m.spawn()
+        with m.measure() as cost:
+            process.exec(stack_shift=1 << 22)
+        assert cost.lock_ptl == 3 + split
