@@ -13,8 +13,11 @@ from rmapemu.mm.types cimport *
 
 cdef inline swap_info_struct* slot_area(machine* m, uint64_t entry) noexcept nogil:
     """The area that has the slot, NULL where there is none."""
-    cdef swap_info_struct* si = &m.swap_info[swp_type(entry)]
-    return si if rm_likely(swp_type(entry) < m.nr_swapfiles and swp_offset(entry) < si.max) else NULL
+    cdef swap_info_struct* si
+    if rm_unlikely(swp_type(entry) >= m.nr_swapfiles):
+        return NULL
+    si = &m.swap_info[swp_type(entry)]
+    return si if rm_likely(swp_offset(entry) < si.max) else NULL
 
 cdef inline swap_info_struct* swap_info_get(machine* m, uint64_t entry) noexcept nogil:
     """The area, swap_lock having been taken; NULL (and not taken) for what is no slot in use."""

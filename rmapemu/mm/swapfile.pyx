@@ -66,10 +66,10 @@ cdef void swap_shmem_alloc(machine* m, uint64_t entry) noexcept nogil:
 
 
 cdef uint32_t swap_count(machine* m, uint64_t entry) noexcept nogil:
-    cdef const swap_info_struct* si = &m.swap_info[swp_type(entry)]
+    cdef const swap_info_struct* si = slot_area(m, entry)
     cdef uint32_t offset = <uint32_t>swp_offset(entry)
     cdef uint32_t count
-    if swp_type(entry) >= m.nr_swapfiles or swp_offset(entry) >= si.max:
+    if si == NULL:
         return 0
     count = si.swap_map[offset] & ~<uint32_t>SWAP_HAS_CACHE
     if count == SWAP_MAP_SHMEM:
