@@ -107,7 +107,7 @@ def _header(source: Source) -> tuple[int, np.dtype]:
     # numpy evaluates the header, and tokenizes what it cannot evaluate
     except (ValueError, TypeError, SyntaxError, TokenError, MemoryError, OverflowError, RecursionError) as error:
         raise source.error("header", "a .npy file with one array of unsigned integers", error) from error
-    if dtype.kind != "u" or len(shape) != 1:
+    if dtype.kind != "u" or len(shape) != 1 or shape[0] < 0:
         raise source.error("header", "one array of unsigned integers in one dimension", f"{dtype}, shape {shape}")
     return int(shape[0]), dtype
 

@@ -98,6 +98,12 @@ def test_npy_files_whose_header_describes_no_array_are_refused(put, header):
         list(open_trace(path))
 
 
+def test_a_npy_header_with_fewer_than_no_addresses_is_refused(put):
+    whole = npy_bytes(np.arange(300, dtype=np.uint64))
+    with pytest.raises(TraceError, match=r"a.npy: header: expected one array of unsigned integers .*shape \(-30,\)"):
+        list(open_trace(put("a.npy", whole.replace(b"(300,)", b"(-30,)"))))
+
+
 def test_a_npy_header_that_says_it_is_gigabytes_long_takes_no_more_memory_than_there_is_file(put):
     path = put("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(1000))
     tracemalloc.start()
