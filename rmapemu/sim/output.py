@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from rmapemu.errors import RmapemuError
+
 if TYPE_CHECKING:
     from rmapemu.sim.result import Result
 
@@ -44,7 +46,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         out.close()
     except BaseException as error:
         _drop(out, part)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
+        # an error of the writing; what the block did besides (a replay out of memory) has a text of its own
+        if isinstance(error, OSError) and not isinstance(error, RmapemuError) and error.errno and error.filename is None:
             raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
         raise
 

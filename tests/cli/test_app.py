@@ -231,10 +231,12 @@ def test_what_cannot_be_done_is_one_line_and_status_2(args, said, rw, tmp_path):
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_a_failing_replay_leaves_the_former_output_as_it_was(rw, tmp_path):
+@pytest.mark.parametrize("option", ["--json", "--parquet"])
+def test_a_failing_replay_leaves_the_former_output_as_it_was_and_says_why_as_without(rw, tmp_path, option):
     out = tmp_path / "r.json"
     out.write_text("before")
-    refused("replay", rw, "--frames", 20, "--swap", "0", "--json", out)
+    said = refused("replay", rw, "--frames", 20, "--swap", "0", option, out)
+    assert "out of memory" in said and said == refused("replay", rw, "--frames", 20, "--swap", "0")
     assert out.read_text() == "before"
     assert sorted(os.listdir(tmp_path)) == ["r.json", "t.rw"]
 
